@@ -1,0 +1,64 @@
+"""A customer's whole story at once: the batch form of the core, for logs that are complete (SPEC 3, 7).
+
+It is the definition that the live engine has to equal: facts and alerts of a set of events at an instant of the
+shop's clock. What is not concluded by then is given as it stands (`open`, the session and day under way).
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from csstream.core.calendar import Calendar
+from csstream.core.canon import Standing, tell
+from csstream.core.conversation import Concluded, Conversation, Rules
+from csstream.core.rules import Alert, Case, GroupOf, alerts
+from csstream.events import Event
+from csstream.policy import Policy
+
+
+class Story(Struct):
+    """What a customer's events tell."""
+
+    facts: Concluded
+    alerts: list[Alert]
+    duplicates: int
+    conflicts: int
+
+
+class Auditor:
+    """Tells stories under one policy."""
+
+    __slots__ = ("_rules", "calendar", "policy")
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.calendar = Calendar(policy.timezone)
+        self._rules = Rules(policy, self.calendar)
+
+    def story(
+        self, shop: str, customer: str, events: Sequence[Event], clock_ms: int, group_of: GroupOf
+    ) -> Story:
+        """The story of one customer, from all events in any order, when the shop's clock shows `clock_ms`."""
+        standing = Standing(events, self.policy.lateness_horizon_ms)
+        told = tell(self._rules, shop, customer, standing.events)
+        finish(told, clock_ms)
+        facts = told.out
+        return Story(
+            facts, standing_alerts(self.policy, facts, group_of), standing.duplicates, standing.conflicts
+        )
+
+
+def finish(told: Conversation, clock_ms: int) -> None:
+    """Let the clock run to `clock_ms`, and add what is not concluded then as it stands."""
+    told.pass_time(clock_ms)
+    told.out.add(told.standing(clock_ms))
+
+
+def standing_alerts(policy: Policy, facts: Concluded, group_of: GroupOf) -> list[Alert]:
+    """All alerts that stand on the waits of `facts`."""
+    flags = {flag.wait: flag for flag in facts.flags} if facts.flags else {}
+    found: list[Alert] = []
+    for wait in facts.waits:
+        if wait.levels or flags:
+            found += alerts(Case(policy, wait, flags.get(wait.wait), group_of))
+    return found

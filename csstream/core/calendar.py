@@ -1,0 +1,61 @@
+"""Local days and hours of a shop (SPEC: times are UTC milliseconds, days are the shop's own).
+
+Days are asked for with every message, so a day is looked up once in a quarter of an hour of event time and
+remembered; offsets of all zones in use since 1970 are whole quarters, what is not is checked anyway.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+_QUARTER_MS = 900_000
+_REMEMBERED = 4_096
+
+
+class Day(NamedTuple):
+    """One local day: its name `YYYY-MM-DD`, and its half-open span in epoch milliseconds."""
+
+    name: str
+    start_ms: int
+    end_ms: int
+
+
+class Calendar:
+    """The local calendar of one time zone. A cache, and so one per engine; its answers are pure."""
+
+    def __init__(self, timezone: str) -> None:
+        self._zone = ZoneInfo(timezone)
+        self._days: dict[int, Day] = {}
+
+    def day(self, ts_ms: int) -> Day:
+        """The local day that holds `ts_ms`."""
+        quarter = ts_ms // _QUARTER_MS
+        found = self._days.get(quarter)
+        if found is not None and found.start_ms <= ts_ms < found.end_ms:
+            return found
+        local = datetime.fromtimestamp(ts_ms // 1000, UTC).astimezone(self._zone)
+        found = Day(
+            local.date().isoformat(),
+            self._midnight(local.date()),
+            self._midnight(local.date() + timedelta(1)),
+        )
+        if len(self._days) >= _REMEMBERED:
+            self._days.clear()
+        self._days[quarter] = found
+        return found
+
+    def time_of_day_ms(self, ts_ms: int) -> int:
+        """Milliseconds on the local clock since 00:00 (the clock on the wall, so 0 to 86,399,999)."""
+        day = self.day(ts_ms)
+        if day.end_ms - day.start_ms == 86_400_000:
+            return ts_ms - day.start_ms
+        local = datetime.fromtimestamp(ts_ms // 1000, UTC).astimezone(self._zone)
+        return (local.hour * 3600 + local.minute * 60 + local.second) * 1000 + ts_ms % 1000
+
+    def within(self, ts_ms: int, hours: tuple[int, int] | None) -> bool:
+        """Whether the local time lies in the half-open `hours` (ms of the day; None is always)."""
+        return hours is None or hours[0] <= self.time_of_day_ms(ts_ms) < hours[1]
+
+    def _midnight(self, day: date) -> int:
+        # Where 00:00 does not exist, zoneinfo takes the offset before the change: the instant of the change.
+        return int(datetime(day.year, day.month, day.day, tzinfo=self._zone).timestamp()) * 1000

@@ -1,0 +1,104 @@
+"""What the core concludes (SPEC 7): the audit trail, of which every figure is a sum.
+
+Facts are plain records that encode themselves; the field order is the order in the JSON.
+`rev` counts publications of one fact, from 1; replay always writes 1.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+
+class Leg(Struct):
+    """One holder's part of a wait: `agent` null is the queue; `until` null while it is open."""
+
+    agent: str | None
+    from_ms: int = msgspec.field(name="from")
+    until: int | None
+    outcome: str
+
+
+class Level(Struct):
+    """An alert level that an open wait passed, at `ts` (epoch ms)."""
+
+    over_ms: int
+    ts: int
+
+
+class Fact(Struct, kw_only=True, omit_defaults=True, tag_field="kind"):
+    """What all facts carry (SPEC 7). `ts` is the instant the fact begins."""
+
+    fact: str
+    rev: int
+    shop: str
+    agent: str | None
+    customer: str
+    ts: int
+    policy: str
+    evidence: list[str]
+    retracted: bool = False
+
+
+class Wait(Fact, tag="wait", kw_only=True):
+    """A customer waited (SPEC 4); `agent` is who answered, else who held the customer last."""
+
+    wait: str
+    since: int
+    until: int | None
+    ms: int | None
+    outcome: str
+    class_: str = msgspec.field(name="class")
+    messages: int
+    first_any_ms: int | None
+    answered_by: str | None
+    legs: list[Leg]
+    levels: list[Level]
+
+    @property
+    def normal(self) -> bool:
+        """Whether the wait is of class `normal`, no closing courtesy."""
+        return self.class_ == "normal"
+
+    @property
+    def has_extra_leg(self) -> bool:
+        """Whether the last leg is the *extra leg* of someone who answered without holding the customer."""
+        legs = self.legs
+        return len(legs) > 1 and legs[-2].outcome == "answered_by_other"
+
+
+class Reception(Fact, tag="reception", kw_only=True):
+    """An agent (null: the shop) received a customer in a session (SPEC 5)."""
+
+    session: str
+    day: str
+    start: int
+    first_response_ms: int | None
+    first_any_ms: int | None
+    replies: int
+    answered: bool
+
+
+class Consult(Fact, tag="consult", kw_only=True):
+    """A customer consulted on a local day: the shop (`agent` null), or one agent (SPEC 5)."""
+
+    day: str
+    replied_any: bool
+    replied_strict: bool
+
+
+class Flag(Fact, tag="flag", kw_only=True):
+    """Conduct worth a look; `fact` is the id of its alert (SPEC 8)."""
+
+    rule: str
+    wait: str
+    since: int
+
+
+AnyFact: TypeAlias = Wait | Reception | Consult | Flag
+
+encode = msgspec.json.Encoder().encode
+"""A fact as one line of JSON, without the line end."""
+
+decode = msgspec.json.Decoder(AnyFact).decode
+"""A fact from its JSON; raises `msgspec.MsgspecError` on anything else."""

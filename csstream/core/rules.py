@@ -1,0 +1,144 @@
+"""Alert rules (SPEC 8): one entry of `RULES` is one rule.
+
+The rules here are of kind *c*: pure functions of one customer's facts, policy and clock, and so corrected like
+facts. What stands is computed from the waits as they stand; what is published is the difference to before.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Struct
+
+from csstream.core.facts import Flag, Wait
+from csstream.policy import Policy
+
+GroupOf = Callable[[str | None, int], str | None]
+"""The group of an agent at an instant."""
+
+
+class Alert(Struct):
+    """One alert, whole, in the field order of SPEC 8. The last record of an id stands."""
+
+    alert: str
+    rule: str
+    state: str
+    severity: str
+    shop: str
+    agent: str | None
+    group: str | None
+    customer: str | None
+    since: int
+    ts: int
+    end: int | None
+    outcome: str | None
+    value: dict[str, int]
+    divert_to: str | None
+    evidence: list[str]
+    policy: str
+    summary: dict[str, str]
+
+
+encode = msgspec.json.Encoder().encode
+"""An alert as one line of JSON, without the line end."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a rule of kind c looks at: one wait, its flag if it has one, and who is in which group."""
+
+    policy: Policy
+    wait: Wait
+    flag: Flag | None
+    group_of: GroupOf
+
+
+def _of_wait(
+    case: Case, rule: str, alert: str, severity: str, agent: str | None, ts: int, value: dict[str, int]
+) -> Alert:
+    """An alert that stands as long as the wait is open."""
+    wait = case.wait
+    open_ = wait.until is None
+    return Alert(
+        alert=alert,
+        rule=rule,
+        state="firing" if open_ else "resolved",
+        severity=severity,
+        shop=wait.shop,
+        agent=agent,
+        group=case.group_of(agent, ts),
+        customer=wait.customer,
+        since=wait.since,
+        ts=ts,
+        end=wait.until,
+        outcome=None if open_ else wait.outcome,
+        value=value,
+        divert_to=None,
+        evidence=wait.evidence[:1],
+        policy=wait.policy,
+        summary={},
+    )
+
+
+def wait_levels(case: Case) -> Iterator[Alert]:
+    """`wait`: a level of `alert.levels` that the wait passed while it was open."""
+    wait = case.wait
+    for passed in wait.levels:
+        level = next(level for level in case.policy.levels if level.over_ms == passed.over_ms)
+        over_s = passed.over_ms // 1000
+        shown = str(over_s) if passed.over_ms % 1000 == 0 else f"{passed.over_ms / 1000:g}"
+        agent = holder_at(wait, passed.ts)
+        alert = _of_wait(
+            case, "wait", f"wait|{wait.wait}|{shown}", level.severity, agent, passed.ts, {"over_s": over_s}
+        )
+        zh, en = (agent, agent) if agent is not None else ("排队", "the queue")
+        alert.summary = {
+            "zh": f"顾客等待已超过 {shown} 秒（{zh}）：请马上回复或转接",
+            "en": f"A customer has waited more than {shown} s ({en}): reply now or hand over",
+        }
+        yield alert
+
+
+def closed_while_waiting(case: Case) -> Iterator[Alert]:
+    """`closed_while_waiting`: an agent closed the window on a customer who was waiting."""
+    flag = case.flag
+    if flag is None:
+        return
+    waited_ms = flag.ts - case.wait.since
+    alert = _of_wait(
+        case, "closed_while_waiting", flag.fact, "critical", flag.agent, flag.ts, {"waited_ms": waited_ms}
+    )
+    alert.evidence = flag.evidence
+    zh, en = (flag.agent, flag.agent) if flag.agent is not None else ("排队", "the queue")
+    alert.summary = {
+        "zh": f"{zh} 在顾客等待 {waited_ms // 1000} 秒时关闭了会话：请重新接待并核查",
+        "en": f"{en} closed the window on a customer waiting {waited_ms // 1000} s: take the customer back, and check",
+    }
+    yield alert
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of kind c: its name, and what it says of a case."""
+
+    name: str
+    judge: Callable[[Case], Iterable[Alert]]
+
+
+RULES = (Rule("wait", wait_levels), Rule("closed_while_waiting", closed_while_waiting))
+
+
+def alerts(case: Case) -> list[Alert]:
+    """Every alert that stands on a wait as it is; none on a void one."""
+    wait = case.wait
+    if (not wait.levels and case.flag is None) or wait.outcome == "void":
+        return []
+    return [alert for rule in RULES for alert in rule.judge(case)]
+
+
+def holder_at(wait: Wait, ts: int) -> str | None:
+    """Who holds the waiting customer at `ts`, an instant of the wait; None is the queue."""
+    for leg in wait.legs:
+        if leg.from_ms <= ts and (leg.until is None or ts < leg.until):
+            return leg.agent
+    return None

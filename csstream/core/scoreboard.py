@@ -1,0 +1,213 @@
+"""Figures of each agent and shop, by local day, as sums over facts (SPEC 5 and the columns of SPEC 10).
+
+One place decides which fact counts where; the audit adds facts up, the live worker also takes corrected ones
+back (`sign` -1). Everything is an integer or a multiset of integers, so order and grouping cannot matter.
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct, field
+
+from csstream.core.calendar import Calendar
+from csstream.core.facts import AnyFact, Consult, Reception, Wait
+from csstream.policy import Policy
+
+WITHIN_MS = 30_000
+"""The N of the column `within_30`."""
+
+Key = tuple[str, str | None]
+"""(local day, agent); agent None is the shop."""
+
+
+class Scores(Struct):
+    """One row of figures: a shop or an agent on one local day. Samples in ms, in no order."""
+
+    consulted: int = 0
+    replied_any: int = 0
+    replied_strict: int = 0
+    receptions: int = 0
+    receptions_unanswered: int = 0
+    waits: int = 0
+    within_30: int = 0
+    excluded_long: int = 0
+    first_excluded_long: int = 0
+    transferred_unanswered: int = 0
+    abandoned: int = 0
+    expired: int = 0
+    void: int = 0
+    bot: int = 0
+    responses: list[int] = field(default_factory=list)
+    first_responses: list[int] = field(default_factory=list)
+
+    def empty(self) -> bool:
+        """Whether nothing counts here (any more)."""
+        return self == _EMPTY
+
+
+_EMPTY = Scores()
+
+COUNTS = tuple(name for name in Scores.__struct_fields__ if name not in ("responses", "first_responses"))
+"""The plain counts among the fields of `Scores`."""
+
+
+class Scoreboard:
+    """The rows of one shop, from facts in any order."""
+
+    __slots__ = (
+        "_calendar",
+        "_cap",
+        "_closing",
+        "_exclude",
+        "_hours",
+        "_limit",
+        "_policy",
+        "rows",
+        "touched",
+    )
+
+    def __init__(self, policy: Policy, calendar: Calendar) -> None:
+        self.rows: dict[Key, Scores] = {}
+        self._policy = policy
+        self._calendar = calendar
+        self._closing = policy.closing_in_response_time
+        self._hours = policy.hours
+        self._limit = policy.long_wait_ms
+        self._exclude = policy.long_wait == "exclude"
+        self._cap = policy.long_wait == "cap"
+
+    def learn(self, fact: AnyFact, sign: int = 1) -> None:
+        """Count a fact, or with `sign` -1 take it back."""
+        if type(fact) is Wait:
+            self.learn_wait(fact, sign)
+        elif type(fact) is Reception:
+            self.learn_reception(fact, sign)
+        elif type(fact) is Consult:
+            self.learn_consult(fact, sign)
+
+    def row(self, day: str, agent: str | None) -> Scores:
+        """The row to count in."""
+        key = (day, agent)
+        found = self.rows.get(key)
+        if found is None:
+            found = self.rows[key] = Scores()
+        return found
+
+    def learn_wait(self, wait: Wait, sign: int = 1) -> None:
+        """Shop figures by the wait and the customer clock, agents' by its legs and the agent clock."""
+        day = self._calendar.day
+        normal = wait.class_ == "normal"
+        outcome = wait.outcome
+        until = wait.until
+        if outcome == "void":
+            if normal:
+                assert until is not None
+                self.row(day(until).name, None).void += sign
+            return
+        if not normal and not (self._closing and outcome == "answered"):
+            return
+        hours = self._hours
+        start = wait.since
+        counts = hours is None or self._calendar.within(start, hours)
+        if until is not None:
+            end_row = self.row(day(until).name, None)
+            if outcome == "answered":
+                if counts:
+                    self._respond(end_row, until - start, sign)
+            elif outcome == "abandoned":
+                end_row.abandoned += sign
+            elif outcome == "expired":
+                end_row.expired += sign
+            elif outcome == "bot":
+                end_row.bot += sign
+        if normal and counts and outcome != "bot":
+            row = self.row(day(start).name, None)
+            row.waits += sign
+            if outcome == "answered" and until is not None and until - start <= WITHIN_MS:
+                row.within_30 += sign
+        legs = wait.legs
+        extra = legs[-1] if wait.has_extra_leg else None
+        for leg in legs:
+            x = leg.agent
+            end = leg.until
+            if leg.outcome == "transferred_unanswered" and normal:
+                assert end is not None
+                name = day(end).name
+                self.row(name, None).transferred_unanswered += sign
+                self.row(name, x).transferred_unanswered += sign
+            if x is None or (hours is not None and not self._calendar.within(leg.from_ms, hours)):
+                continue
+            answered = leg.outcome == "answered"
+            if answered:
+                assert end is not None
+                self._respond(self.row(day(end).name, x), end - leg.from_ms, sign)
+            if not normal:
+                continue
+            counted_on = leg.from_ms
+            if leg is extra:
+                if any(other.agent == x for other in legs[:-1]):
+                    continue
+                assert end is not None
+                counted_on = end
+            row = self.row(day(counted_on).name, x)
+            row.waits += sign
+            if answered and end is not None and end - leg.from_ms <= WITHIN_MS:
+                row.within_30 += sign
+
+    def _respond(self, row: Scores, ms: int, sign: int) -> None:
+        if self._limit and ms > self._limit:
+            if self._exclude:
+                row.excluded_long += sign
+                return
+            ms = self._limit
+        _sample(row.responses, ms, sign)
+
+    def learn_reception(self, reception: Reception, sign: int = 1) -> None:
+        """Receptions and first responses, all on the reception's day."""
+        if self._hours is not None and not self._calendar.within(reception.start, self._hours):
+            return
+        row = self.row(reception.day, reception.agent)
+        row.receptions += sign
+        ms = reception.first_response_ms
+        if ms is None:
+            row.receptions_unanswered += sign
+        elif not self._limit or ms <= self._limit:
+            _sample(row.first_responses, ms, sign)
+        elif self._cap:
+            _sample(row.first_responses, self._limit, sign)
+        else:
+            row.first_excluded_long += sign
+
+    def learn_consult(self, consult: Consult, sign: int = 1) -> None:
+        """Customers who consulted on a day, and those replied to."""
+        row = self.row(consult.day, consult.agent)
+        row.consulted += sign
+        if consult.replied_any:
+            row.replied_any += sign
+        if consult.replied_strict:
+            row.replied_strict += sign
+
+
+def _sample(samples: list[int], ms: int, sign: int) -> None:
+    if sign > 0:
+        samples.append(ms)
+    else:
+        samples.remove(ms)
+
+
+def mean_s(total_ms: int, number: int) -> float | None:
+    """Mean in seconds, correctly rounded; None without a sample."""
+    return total_ms / (1000 * number) if number else None
+
+
+def percentile_s(ordered_ms: Sequence[int], percent: int) -> float | None:
+    """Percentile of ordered samples in seconds, by linear interpolation, exact (SPEC 10); None without one."""
+    if not ordered_ms:
+        return None
+    place, part = divmod((len(ordered_ms) - 1) * percent, 100)
+    low = ordered_ms[place]
+    if not part:
+        return low / 1000
+    return (low * 100 + (ordered_ms[place + 1] - low) * part) / 100_000
+
+
+Learn = Callable[[AnyFact, int], None]

@@ -1,0 +1,107 @@
+"""Random logs that look for trouble: exact thresholds, ties, midnight, every type, few ids."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+START_MS = 1_763_738_400_000 + 5 * 3_600_000  # 2025-11-21 23:20 at +08:00 less some minutes: midnight is near
+STEPS_MS = (
+    0, 0, 1, 999, 1_000, 4_000, 10_000, 14_999, 15_000, 29_999, 30_000, 30_001, 60_000, 100_000, 179_999,
+    300_000, 599_999, 600_000, 600_001, 1_500_000, 1_800_000, 1_800_001, 3_600_000, 20_000_000, 86_400_000,
+    172_800_000,
+)  # fmt: skip
+SHORT = 17
+"""How many of `STEPS_MS` keep a conversation together; the others are drawn less often."""
+
+SENDERS = ("human", "human", "human", "assist_bot", "bot", "auto", "template", "system")
+TEXTS = ("在吗", "谢谢", "好的~", "谢谢?", "多久发货", "👌🏻", "ok 好的！", "...")
+AGENTS = ("A", "B", "C")
+CUSTOMERS = ("c1", "c2", "c3")
+
+
+def event(number: int, ts: int, draw: tuple[int, ...], shops: int) -> dict[str, Any]:
+    """One event from a handful of small integers."""
+    kind, a, b, c = draw
+    found: dict[str, Any] = {
+        "id": f"m{number:02d}",
+        "ts": ts,
+        "shop": f"s{c % shops}",
+        "customer": CUSTOMERS[(a // 5) % len(CUSTOMERS)] if c % 3 == 0 else CUSTOMERS[0],
+    }
+    agent = AGENTS[a % len(AGENTS)]
+    if kind < 9:
+        found |= {"type": "message", "sender": "customer", "text": TEXTS[b % len(TEXTS)]}
+        if b % 11 == 0:
+            found["kind"] = "emoji"
+        if c % 4 == 0:
+            found["agent"] = None
+        elif c % 4 < 3:
+            found["agent"] = agent
+    elif kind < 18:
+        sender = SENDERS[b % len(SENDERS)]
+        found |= {"type": "message", "sender": sender, "text": "您好"}
+        if sender in ("human", "assist_bot") or c % 2:
+            found["agent"] = agent
+        if b % 13 == 0:
+            found["internal"] = True
+    elif kind < 21:
+        found |= {"type": "transfer", "to_agent": agent if b % 4 else None, "from_agent": None}
+    elif kind < 23:
+        found |= {
+            "type": "session",
+            "action": ("close", "window_closed", "open")[b % 3],
+            "by": ("customer", "agent", "system")[c % 3],
+        }
+        if a % 2:
+            found["agent"] = agent
+    elif kind < 25:
+        found |= {"type": "spam", "value": b % 3 > 0}
+        if c % 3:
+            found["message"] = f"m{(number - 1 - a % 8) % 100:02d}"
+    elif kind == 25:
+        found |= {"type": "order", "order": f"o{b % 3}", "status": "created", "amount": "1.00"}
+    else:
+        found |= {"type": "rating", "agent": agent, "score": 1 + b % 5}
+    return found
+
+
+def build(draws: Sequence[tuple[int, tuple[int, ...]]], shops: int = 1) -> list[dict[str, Any]]:
+    """A log in the order of its times."""
+    ts = START_MS
+    log = []
+    for number, (step, draw) in enumerate(draws):
+        ts += STEPS_MS[step]
+        log.append(event(number, ts, draw, shops))
+    return log
+
+
+def with_copies(log: list[dict[str, Any]], copies: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
+    """The log with some events twice: unchanged, moved in time, or with another content."""
+    found = list(log)
+    for which, how, shift in copies:
+        if log:
+            copy = dict(log[which % len(log)])
+            if how == 1:
+                copy["ts"] += (shift - 2) * 300_000
+            elif how == 2 and "text" in copy:
+                copy["text"] = "别的话"
+            elif how == 3 and copy.get("agent"):
+                copy["agent"] = "B"
+            found.append(copy)
+    return found
+
+
+_step = st.one_of(st.integers(0, SHORT), st.integers(0, SHORT), st.integers(0, len(STEPS_MS) - 1))
+_draw = st.tuples(st.integers(0, 26), st.integers(0, 23), st.integers(0, 23), st.integers(0, 11))
+
+
+def logs(max_size: int = 24, shops: int = 1) -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Logs of distinct events, in order of time."""
+    return st.lists(st.tuples(_step, _draw), min_size=1, max_size=max_size).map(lambda d: build(d, shops))
+
+
+def logs_with_copies(max_size: int = 20, shops: int = 1) -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Logs with duplicates and conflicts."""
+    copies = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3), st.integers(0, 6)), max_size=4)
+    return st.builds(with_copies, logs(max_size, shops), copies)

@@ -1,0 +1,43 @@
+"""The program against the oracle: two readings of the contract must agree to the last cell."""
+
+from dataclasses import fields
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from csstream.policy import load, with_settings
+from tests.laws.logs import logs, logs_with_copies
+from tests.laws.oracle import Audit, audit
+from tests.laws.views import ordered, program
+
+POLICIES = {
+    "handbook": load("handbook"),
+    "jd": load("jd"),
+    "kuaishou": load("kuaishou"),
+    "tmall": load("tmall"),
+    "closing": with_settings(
+        load("handbook"), ["closing.alert=true", "closing.in_reply_rate=false", "wait_ttl=1h"]
+    ),
+    "open end": with_settings(load("handbook"), ["wait_ttl=none", "long_wait=none", "session_gap=30s"]),
+}
+
+
+def assert_agree(log: list[dict[str, Any]], policy: str) -> None:
+    """Field by field, so that a failure names what differs."""
+    expected = ordered(audit(log, POLICIES[policy]))
+    found = program(log, POLICIES[policy])
+    for name in (f.name for f in fields(Audit)):
+        assert getattr(found, name) == getattr(expected, name), name
+
+
+@given(log=logs(), policy=st.sampled_from(sorted(POLICIES)))
+@settings(max_examples=1_000, deadline=None)
+def test_an_auditor_with_the_contract_in_hand_gets_the_same_figures(log: Any, policy: str) -> None:
+    assert_agree(log, policy)
+
+
+@given(log=logs_with_copies(shops=2), policy=st.sampled_from(sorted(POLICIES)))
+@settings(max_examples=1_000, deadline=None)
+def test_duplicates_and_conflicts_are_settled_as_the_contract_says(log: Any, policy: str) -> None:
+    assert_agree(log, policy)

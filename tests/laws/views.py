@@ -1,0 +1,117 @@
+"""What the program says of a log, in the oracle's shape, so that the two can be compared cell by cell."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from csstream.core.audit import Auditor
+from csstream.core.canon import Standing
+from csstream.core.facts import AnyFact, Consult, Reception, Wait
+from csstream.core.rules import Alert
+from csstream.core.scoreboard import Scoreboard
+from csstream.events import Event, Reject, decode
+from csstream.policy import Policy
+from tests.laws.oracle import Audit
+
+WAIT_FIELDS = (
+    "shop", "customer", "wait", "since", "until", "ms", "outcome", "class", "messages", "first_any_ms",
+    "answered_by", "legs", "levels",
+)  # fmt: skip
+ALERT_FIELDS = (
+    "alert", "rule", "state", "severity", "shop", "agent", "customer", "since", "ts", "end", "outcome", "value",
+)  # fmt: skip
+
+
+def read(log: Iterable[Mapping[str, Any]]) -> list[Event]:
+    """Wire events as the program reads them; a log for a law has no bad ones."""
+    found = []
+    for event in log:
+        decoded = decode(msgspec.json.encode(event))
+        assert not isinstance(decoded, Reject), decoded
+        found.append(decoded)
+    return found
+
+
+def by_customer(events: Iterable[Event]) -> dict[tuple[str, str], list[Event]]:
+    """Events of each customer, in the order given."""
+    found: dict[tuple[str, str], list[Event]] = defaultdict(list)
+    for event in events:
+        if event.customer is not None:
+            found[event.shop, event.customer].append(event)
+    return found
+
+
+def program(log: Sequence[Mapping[str, Any]], policy: Policy) -> Audit:
+    """The batch form of the core over a log."""
+    events = read(log)
+    clocks: dict[str, int] = defaultdict(int)
+    auditor = Auditor(policy)
+    for own in by_customer(events).values():
+        for event in Standing(own, policy.lateness_horizon_ms).events:
+            clocks[event.shop] = max(clocks[event.shop], event.ts_ms)
+    facts: list[AnyFact] = []
+    alerts: list[Alert] = []
+    duplicates = conflicts = 0
+    for (shop, customer), own in by_customer(events).items():
+        story = auditor.story(shop, customer, own, clocks[shop], lambda _agent, _ts: None)
+        facts += story.facts.all()
+        alerts += story.alerts
+        duplicates += story.duplicates
+        conflicts += story.conflicts
+    return shaped(facts, alerts, auditor, duplicates, conflicts)
+
+
+def shaped(
+    facts: Iterable[AnyFact], alerts: Iterable[Alert], auditor: Auditor, duplicates: int, conflicts: int
+) -> Audit:
+    """Facts and alerts in the oracle's shape."""
+    result = Audit(duplicates=duplicates, conflicts=conflicts)
+    boards: dict[str, Scoreboard] = {}
+    for fact in facts:
+        boards.setdefault(fact.shop, Scoreboard(auditor.policy, auditor.calendar)).learn(fact)
+        plain = msgspec.json.decode(msgspec.json.encode(fact))
+        if isinstance(fact, Wait):
+            result.waits[fact.wait] = {name: plain[name] for name in WAIT_FIELDS}
+        elif isinstance(fact, Reception):
+            result.receptions.append(reception_row(plain))
+        elif isinstance(fact, Consult):
+            result.consults.append(
+                {n: plain[n] for n in ("shop", "customer", "agent", "day", "replied_any", "replied_strict")}
+            )
+    for shop, board in boards.items():
+        for (day, agent), scores in board.rows.items():
+            if scores.empty():
+                continue
+            row: dict[str, Any] = {}
+            for name in scores.__struct_fields__:
+                value = getattr(scores, name)
+                if isinstance(value, list):
+                    single = name.removesuffix("s")
+                    row[name] = len(value)
+                    row[f"{single}_sum_ms"] = sum(value)
+                    row[f"{name}_ms"] = sorted(value)
+                elif agent is None or name not in ("abandoned", "expired", "void", "bot"):
+                    row[name] = value
+            if agent is None:
+                result.shops[shop, day] = row
+            else:
+                result.agents[shop, day, agent] = row
+    plain_alerts = [msgspec.json.decode(msgspec.json.encode(alert)) for alert in alerts]
+    result.alerts = [{name: alert[name] for name in ALERT_FIELDS} for alert in plain_alerts]
+    return ordered(result)
+
+
+def reception_row(plain: dict[str, Any]) -> dict[str, Any]:
+    """A reception as the oracle writes it."""
+    names = ("shop", "customer", "agent", "start", "first_response_ms", "first_any_ms", "answered", "day")
+    return {n: plain[n] for n in names} | {"session": int(plain["session"].split("|")[2])}
+
+
+def ordered(result: Audit) -> Audit:
+    """Lists in one order, whatever order they were found in."""
+    result.alerts.sort(key=lambda a: (a["ts"], a["alert"]))
+    result.receptions.sort(key=lambda r: (r["shop"], r["customer"], r["session"], r["agent"] or ""))
+    result.consults.sort(key=lambda c: (c["shop"], c["customer"], c["day"], c["agent"] or ""))
+    return result
