@@ -53,6 +53,15 @@ def tell(
     return _Marked(rules, shop, customer, events, State() if state is None else state).tell()
 
 
+def settle(
+    rules: Rules, shop: str, customer: str, events: Sequence[Event], limit_ms: int, state: State
+) -> State:
+    """The state after the standing events before `limit_ms`, as all marks among `events` decide about them."""
+    marked = _Marked(rules, shop, customer, events, state)
+    until = sum(event.ts_ms < limit_ms for event in events)
+    return marked.fold(until, marked.dropped(len(events))).state
+
+
 class _Marked:
     """A story with spam marks: each mark may change what was told before it."""
 
@@ -77,7 +86,7 @@ class _Marked:
                     voids[wait.wait] = _void(wait, mark.ts_ms), messages
             dropped = drops
             voids = {name: void for name, void in voids.items() if void[1] <= dropped}
-        told = self._fold(len(self.events), dropped)
+        told = self.fold(len(self.events), dropped)
         told.out.waits.extend(void for void, _ in voids.values())
         return told
 
@@ -115,7 +124,8 @@ class _Marked:
                 covered.append(place)
         return covered
 
-    def _fold(self, until: int, dropped: set[int]) -> Conversation:
+    def fold(self, until: int, dropped: set[int]) -> Conversation:
+        """The conversation of the events before place `until` without the dropped ones."""
         state = copy_state(self.state)
         conversation = Conversation(self.rules, self.shop, self.customer, Concluded(), state)
         conversation.play([e for at, e in enumerate(self.events[:until]) if at not in dropped])
@@ -123,7 +133,7 @@ class _Marked:
 
     def _waits_before(self, at: int, now: int, dropped: set[int]) -> list[tuple[Wait, set[int]]]:
         """The waits as known just before the mark at place `at`, each with the places of its messages."""
-        told = self._fold(at, dropped)
+        told = self.fold(at, dropped)
         told.pass_time(now)
         waiting = told.open_wait(now)
         waits = told.out.waits if waiting is None else [*told.out.waits, waiting]

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import UNSET, Struct, field
 
 from csstream.core.calendar import Calendar
-from csstream.core.facts import Consult, Flag, Leg, Level, Reception, Wait
+from csstream.core.facts import AnyFact, Consult, Flag, Leg, Level, Reception, Wait
 from csstream.events import Event, Message, Session, Transfer
 from csstream.policy import Policy
 
@@ -121,7 +121,7 @@ class Concluded(Struct):
         self.consults += other.consults
         self.flags += other.flags
 
-    def all(self) -> Iterable[Wait | Reception | Consult | Flag]:
+    def all(self) -> Iterable[AnyFact]:
         """Every fact."""
         yield from self.waits
         yield from self.receptions
@@ -230,7 +230,7 @@ class Conversation:
         rules = self.rules
         t: int = m.ts  # type: ignore[assignment]  # decoded
         if t > s.next_due:
-            self.pass_time(t)
+            self._enter(t)
         since = s.since
         silence = t - s.last_message
         if silence > rules.gap and (since < 0 or s.closing):
@@ -349,7 +349,7 @@ class Conversation:
         s = self.state
         t = e.ts_ms
         if t > s.next_due:
-            self.pass_time(t)
+            self._enter(t)
         to = e.to_agent
         if s.since < 0:  # W7
             s.holder = to
@@ -380,7 +380,7 @@ class Conversation:
         s = self.state
         t = e.ts_ms
         if t > s.next_due:
-            self.pass_time(t)
+            self._enter(t)
         if s.since < 0 or e.action == "open":
             return
         if e.action == "close" and e.by == "customer":  # W9
@@ -600,43 +600,65 @@ class Conversation:
 
     # ---- time -------------------------------------------------------------------------------------------
 
-    def pass_time(self, now: int) -> None:
-        """Work off, in order, every due before `now`: the wait's expiry (W15), the end of the day (W13)."""
+    def _enter(self, t: int) -> None:
+        """Come to an event at `t`: what was due before it, then its day."""
+        self.pass_time(t)
+        if self.state.day_end < 0:
+            self._open_day(t)
+
+    def pass_time(self, now: int) -> int:
+        """Work off, in order, every due before `now`: the wait's expiry (W15), the end of the day (W13).
+
+        Returns the last of them, -1 if there was none.
+        """
         s = self.state
+        worked = -1
         if s.since >= 0:
             expiry = s.since + self.rules.ttl
             if expiry < now:
                 if expiry >= s.day_end:
-                    self._new_day(expiry)
+                    self._close_day()
+                    self._open_day(expiry)
                 self._end(expiry, "expired", None)
-        if now >= s.day_end:
-            self._new_day(now)
+                worked = expiry
+        if 0 <= s.day_end <= now:
+            worked = s.day_end - 1
+            self._close_day()
+        return worked
 
-    def _new_day(self, t: int) -> None:
+    def _close_day(self) -> None:
         s = self.state
-        if s.wrote >= 0 or s.agent_days:
+        if s.agent_days or s.wrote >= 0:
             self.out.consults.extend(self.consults())
-            s.wrote = -1
-            s.replied = s.bad = False
-            s.day_evidence = []
             s.agent_days = {}
+            s.wrote = -1
+            s.replied = False
+            s.day_evidence = []
         s.bad = False
+        s.day = ""
+        s.day_end = -1
+
+    def _open_day(self, t: int) -> None:
+        s = self.state
         day = self.rules.calendar.day(t)
         s.day = day.name
         s.day_end = day.end_ms
         expiry = s.since + self.rules.ttl if s.since >= 0 else NEVER
         s.next_due = min(expiry, s.day_end - 1)
 
-    def end_session(self, now: int) -> None:
-        """Conclude the session if the clock is past its end; what comes next starts another (SPEC 5)."""
+    def end_session(self, now: int) -> int:
+        """Conclude the session if the clock is past its end, which is returned (else -1) (SPEC 5)."""
         s = self.state
-        if s.session_start >= 0 and now > self.session_due():
-            self.out.receptions.extend(self.receptions())
-            s.session_start = -1
-            s.customer_wrote = False
-            s.openers = []
-            s.received = {}
-            s.shop_received = None
+        due = self.session_due()
+        if due >= now:
+            return -1
+        self.out.receptions.extend(self.receptions())
+        s.session_start = -1
+        s.customer_wrote = False
+        s.openers = []
+        s.received = {}
+        s.shop_received = None
+        return due
 
     def session_due(self) -> int:
         """When silence ends the session (it has ended once the clock is past it); `NEVER` while it cannot."""

@@ -1,8 +1,112 @@
-"""The one codec between what the core keeps and the bytes of a row (DESIGN: what is kept, and how long)."""
+"""What is kept, in rows: families, keys, and the one codec between them and bytes (DESIGN 6).
+
+A row is one small thing with a name of its own; none grows with the number of events. Whoever stores rows
+(a ledger) sees bytes and asks nothing. A change of what a field means is a new `CODEC`, and a worker refuses
+rows of a codec that it does not know.
+"""
+
+from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct, field
 
 from csstream.core.conversation import State
+from csstream.events import Event
 
-encode_state = msgspec.msgpack.Encoder().encode
+CODEC = 1
+"""Version of all rows; kept beside them (`@meta`)."""
+
+
+class CustomerRow(Struct, array_like=True):
+    """A customer: the base, the events since (every copy), and what was published more than once."""
+
+    base: State
+    events: list[Event]
+    newest: dict[str, int]
+    trimmed_ms: int
+    revs: dict[str, tuple[int, int]]
+    started: str
+
+
+class ShopRow(Struct, array_like=True):
+    """A shop: its clock, up to where its dues are worked off, and since when forgotten customers lie back."""
+
+    clock_ms: int = -1
+    settled_ms: int = -1
+    forgotten_ms: int = -1
+    day: str = ""
+
+
+class TallyRow(Struct, array_like=True):
+    """First conclusions of one agent (or the shop) since the beginning: counters and histograms, by name."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    histograms: dict[str, list[int]] = field(default_factory=dict)
+    """Per bucket, the last one unbounded, then the sum in ms."""
+    newest_ms: int = -1
+    """Newest event of the agent; series end a day after it (SPEC 9, `agents_left_out`)."""
+
+
+class DayRow(Struct, array_like=True):
+    """The plain counts of one row of today's scoreboard, and how many samples lie in `samples` rows."""
+
+    counts: list[int]
+    responses: int
+    first_responses: int
+
+
+class AgentRow(Struct, array_like=True):
+    """An agent: presence and profile as last said."""
+
+    state: str = ""
+    state_at: tuple[int, str] = (-1, "")
+    groups: list[tuple[int, int, str, str | None]] = field(default_factory=list)
+    """Profiles as (valid from, ts, id, group), ascending; the newest few."""
+    newest_ms: int = -1
+    recent: list[tuple[int, str, bytes]] = field(default_factory=list)
+    """(ts, id, digest) of events inside the horizon, to know copies."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of row: how its key reads, what it costs, and what ends it."""
+
+    name: str
+    key: str
+    bytes_a_row: str
+    ends: str
+
+
+FAMILIES = (
+    Family(
+        "customer",
+        "shop, customer",
+        "150 + 120 an event kept",
+        "2 x (wait_ttl + gap + horizon) after the last event",
+    ),
+    Family("shop", "shop", "40", "never"),
+    Family("tally", "shop, agent", "200 to 900", "never (one a known agent)"),
+    Family("day", "shop, day, agent", "60", "the shop's midnight"),
+    Family("samples", "shop, day, agent, kind, number", "3 a response, at most 256", "the shop's midnight"),
+    Family("agent", "shop, agent", "100", "never (one a known agent)"),
+)
+
+SAMPLES_A_ROW = 256
+
+Key = tuple[str, ...]
+
+encode_key = msgspec.json.Encoder().encode
+"""A key as a JSON array of strings: unambiguous whatever the ids contain, and readable in a topic."""
+
+decode_key = msgspec.json.Decoder(list[str]).decode
+
+_pack = msgspec.msgpack.Encoder().encode
+encode_row = _pack
+encode_state = _pack
 decode_state = msgspec.msgpack.Decoder(State).decode
+decode_customer = msgspec.msgpack.Decoder(CustomerRow).decode
+decode_shop = msgspec.msgpack.Decoder(ShopRow).decode
+decode_tally = msgspec.msgpack.Decoder(TallyRow).decode
+decode_day = msgspec.msgpack.Decoder(DayRow).decode
+decode_samples = msgspec.msgpack.Decoder(list[int]).decode
+decode_agent = msgspec.msgpack.Decoder(AgentRow).decode

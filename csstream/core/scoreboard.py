@@ -4,7 +4,7 @@ One place decides which fact counts where; the audit adds facts up, the live wor
 back (`sign` -1). Everything is an integer or a multiset of integers, so order and grouping cannot matter.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct, field
 
@@ -73,7 +73,6 @@ class Scoreboard:
         self._hours = policy.hours
         self._limit = policy.long_wait_ms
         self._exclude = policy.long_wait == "exclude"
-        self._cap = policy.long_wait == "cap"
 
     def learn(self, fact: AnyFact, sign: int = 1) -> None:
         """Count a fact, or with `sign` -1 take it back."""
@@ -167,15 +166,22 @@ class Scoreboard:
             return
         row = self.row(reception.day, reception.agent)
         row.receptions += sign
-        ms = reception.first_response_ms
-        if ms is None:
+        if reception.first_response_ms is None:
             row.receptions_unanswered += sign
-        elif not self._limit or ms <= self._limit:
-            _sample(row.first_responses, ms, sign)
-        elif self._cap:
-            _sample(row.first_responses, self._limit, sign)
-        else:
+            return
+        ms = self.first_counts(reception, reception.first_response_ms)
+        if ms is None:
             row.first_excluded_long += sign
+        else:
+            _sample(row.first_responses, ms, sign)
+
+    def first_counts(self, reception: Reception, ms: int) -> int | None:
+        """A first response of a reception as `hours` and `long_wait` let it count; None: not at all."""
+        if self._hours is not None and not self._calendar.within(reception.start, self._hours):
+            return None
+        if not self._limit or ms <= self._limit:
+            return ms
+        return None if self._exclude else self._limit
 
     def learn_consult(self, consult: Consult, sign: int = 1) -> None:
         """Customers who consulted on a day, and those replied to."""
@@ -194,6 +200,52 @@ def _sample(samples: list[int], ms: int, sign: int) -> None:
         samples.remove(ms)
 
 
+class Today(Scoreboard):
+    """The rows of the shop's current local day alone, which remember what changed since they were last saved.
+
+    Facts of other days are counted nowhere: their day is told by the facts (SPEC 9, `day_*`).
+    """
+
+    __slots__ = ("changed", "day", "removed")
+
+    def __init__(self, policy: Policy, calendar: Calendar, day: str) -> None:
+        super().__init__(policy, calendar)
+        self.day = day
+        self.changed: set[str | None] = set()
+        self.removed: set[str | None] = set()  # rows whose samples are no longer a continuation
+
+    def row(self, day: str, agent: str | None) -> Scores:
+        """The row to count in; one that is thrown away for another day."""
+        if day != self.day:
+            return _Scratch()
+        self.changed.add(agent)
+        return super().row(day, agent)
+
+    def learn(self, fact: AnyFact, sign: int = 1) -> None:
+        """Count a fact, or take it back."""
+        if sign < 0:
+            self.removed.add(fact.agent)
+            self.removed.add(None)
+            if type(fact) is Wait:
+                self.removed.update(leg.agent for leg in fact.legs)
+        super().learn(fact, sign)
+
+    def expect(self, fact: AnyFact, sign: int) -> None:
+        """Count what is not concluded yet, or take it back; it has no samples."""
+        super().learn(fact, sign)
+
+
+class _Forgetful(list[int]):
+    def remove(self, value: int, /) -> None:
+        """Nothing is there to be removed."""
+
+
+class _Scratch(Scores):
+    def __post_init__(self) -> None:
+        self.responses = _Forgetful()
+        self.first_responses = _Forgetful()
+
+
 def mean_s(total_ms: int, number: int) -> float | None:
     """Mean in seconds, correctly rounded; None without a sample."""
     return total_ms / (1000 * number) if number else None
@@ -208,6 +260,3 @@ def percentile_s(ordered_ms: Sequence[int], percent: int) -> float | None:
     if not part:
         return low / 1000
     return (low * 100 + (ordered_ms[place + 1] - low) * part) / 100_000
-
-
-Learn = Callable[[AnyFact, int], None]

@@ -4,8 +4,10 @@ A log format is data, one TOML file in `formats/`, with a sample and the events 
 """
 
 from csstream.logs.fault import BadRow, LogError, MappingError
-from csstream.logs.mapping import Mapping, formats, load_mapping, parse_mapping, shipped
+from csstream.logs.grammar import parse_mapping
+from csstream.logs.mapping import Mapping
 from csstream.logs.run import LISTED, Progress, Result, convert
+from csstream.logs.shelf import formats, load_mapping, shipped
 
 __all__ = [
     "LISTED",

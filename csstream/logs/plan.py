@@ -6,9 +6,8 @@ again without doubling its better half. Every event is decoded once as it would 
 is accepted by the rest of the program.
 """
 
-import unicodedata
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, time
+from datetime import date
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -16,11 +15,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from csstream.events import Reject, decode
+from csstream.logs.cell import Cells, cell_text, plain
 from csstream.logs.fault import PRIVATE, Fault, LogError, nearest
 from csstream.logs.mapping import EventMapping, Mapping, Value, When
 from csstream.logs.times import TimeReader
+from csstream.logs.wire import money
 
-Cells = Sequence[object]
 _Get = Callable[[Cells], Any]
 _ABSENT: Any = object()
 
@@ -51,12 +51,23 @@ class Plan:
             if (key := plain(name)) in self._at:
                 self._twice.add(key)
             self._at.setdefault(key, position)
+        self._private = {
+            "|".join(value.columns)
+            for event in mapping.events
+            for value in event.values
+            if value.wire.name in PRIVATE
+        }
         self._skip = mapping.read.unmatched == "skip"
         self._events = [self._bind(event) for event in mapping.events]
 
     def events(self, cells: Cells) -> list[Made]:
         """The events of a row. Raises Fault if one of them cannot be made, or if none applies."""
-        made = [event.make(cells) for event in self._events if all(holds(cells) for holds in event.when)]
+        try:
+            made = [event.make(cells) for event in self._events if all(holds(cells) for holds in event.when)]
+        except Fault as fault:
+            if fault.column in self._private:
+                fault.value = None
+            raise
         if not made and not self._skip:
             raise Fault(
                 "no event of the mapping applies to this row",
@@ -134,8 +145,8 @@ class Plan:
             if when.above is None:
                 return True
             try:
-                return bool(found) and Decimal(found.replace(",", "")) > when.above
-            except ArithmeticError:
+                return bool(found) and Decimal(money(found)) > when.above
+            except (Fault, ArithmeticError):
                 raise Fault(
                     "no number", "correct the row, or the `when` of the event", column=column, value=found
                 ) from None
@@ -184,7 +195,7 @@ class Plan:
                         "not in the `map`",
                         f"add it, or an `else`; {nearest(found, table)}",
                         column=column,
-                        value=None if wire.name in PRIVATE else found,
+                        value=found,
                     )
                 return nothing if mapped == "" else mapped
             if not found:
@@ -260,32 +271,6 @@ class _Bound:
 def wire_line(event_id: str, ts_ms: int, body: bytes) -> bytes:
     """The event as one line of the wire format, without the line's end."""
     return b'{"id":%b,"ts":%d,%b' % (orjson.dumps(event_id), ts_ms, body[1:])
-
-
-def plain(name: str) -> str:
-    """A column's name as it is compared: exports differ in spaces at its ends, and in width (（元） is (元))."""
-    return unicodedata.normalize("NFKC", name.strip("\ufeff")).strip()
-
-
-def cell_text(cell: object) -> str:
-    """The text of a cell of any kind of file; "" for nothing. Numbers in full, whole ones without a point."""
-    if isinstance(cell, str):
-        return cell
-    if cell is None:
-        return ""
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    if isinstance(cell, float):
-        if cell != cell:  # noqa: PLR0124 - not a number: an empty cell in many exports
-            return ""
-        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else format(Decimal(repr(cell)), "f")
-    if isinstance(cell, Decimal):
-        return format(cell, "f")
-    if isinstance(cell, datetime):
-        return cell.isoformat(" ")
-    if isinstance(cell, int | date | time):
-        return str(cell)
-    raise Fault(f"a {type(cell).__name__}, not one value", "map a field inside it: {outer.inner}")
 
 
 def _joined(parts: list[str | Callable[[Cells], str]]) -> Callable[[Cells], str]:

@@ -5,6 +5,7 @@ events, as a counted skip that the mapping asked for, or in the rejects.
 """
 
 import shutil
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +19,8 @@ import orjson
 from csstream.logs.fault import BadRow, Fault, LogError, shown
 from csstream.logs.mapping import Mapping
 from csstream.logs.plan import Plan
-from csstream.logs.read import Source, open_source
+from csstream.logs.read import open_source
+from csstream.logs.source import Source
 from csstream.logs.spool import Spool
 from csstream.logs.times import TimeReader
 
@@ -68,12 +70,14 @@ def convert(
     `-` is standard input. With `check`, or without `out`, no event is written. `spread` adds 1 ms per further
     row of the same customer and second, in file order (SPEC 3); `sort` orders by time, else by file order.
     `rejects` takes every bad row as a JSON line: `reason`, `error`, `file`, `line`, `column`, `raw` (the row's
-    own text, which the messages never show). Raises LogError where the import cannot go on; bad rows never raise.
+    own text, which the messages never show). Memory does not grow with the log: events are kept and sorted on
+    disk, under TMPDIR. Raises LogError where the import cannot go on; bad rows never raise.
     """
     tally = _Tally(rejects)
     readers: dict[object, TimeReader] = {}
     encodings: dict[str, str] = {}
-    with Spool() as spool:
+    missing: list[str] = []
+    with _disk_told(), Spool() as spool:
         for number, each in enumerate(inputs):
             with _opened(each, mapping) as (name, source):
                 encodings[name] = source.how
@@ -81,6 +85,7 @@ def convert(
                 for _ in _rows(source, plan, spool, name, tally):
                     if on_progress is not None:
                         on_progress(tally.rows, (number + source.share()) / len(inputs))
+                missing.extend(_unseen(mapping, source, name))
         spool.settle(spread=spread)
         if out is not None and not check:
             for line in spool.lines(sort=sort):
@@ -97,8 +102,18 @@ def convert(
             rejected=tally.rejected,
             rejects=tuple(tally.listed),
             encodings=encodings,
-            notes=tuple(_notes(spool, tally, readers.values())),
+            notes=(*missing, *_notes(spool, tally, readers.values())),
         )
+
+
+@contextmanager
+def _disk_told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise LogError(
+            f"temporary space: {error}; an import needs about the size of its events, under TMPDIR"
+        ) from None
 
 
 class _Tally:
@@ -162,7 +177,7 @@ def _rows(source: Source, plan: Plan, spool: Spool, name: str, tally: _Tally) ->
 @contextmanager
 def _opened(each: Path | Literal["-"], mapping: Mapping) -> Iterator[tuple[str, Source]]:
     with tempfile.TemporaryDirectory(prefix="csstream-import-") as folder:
-        if each == "-":
+        if str(each) == "-":
             # The encoding is found by reading all of it, so it must be possible to read it twice.
             name, path = "<stdin>", Path(folder, "stdin")
             with path.open("wb") as copy:
@@ -176,6 +191,20 @@ def _opened(each: Path | Literal["-"], mapping: Mapping) -> Iterator[tuple[str, 
             yield name, source
         finally:
             source.close()
+
+
+def _unseen(mapping: Mapping, source: Source, name: str) -> Iterator[str]:
+    groups = [
+        part
+        for event in mapping.events
+        for value in event.values
+        if not value.optional
+        for part in value.parts
+        if isinstance(part, tuple)
+    ]
+    for group in dict.fromkeys(groups):
+        if source.unseen.issuperset(group):
+            yield f"{name}: no row has `{'|'.join(group)}`; check the name, or say `optional = true`."
 
 
 def _notes(spool: Spool, tally: _Tally, readers: Iterable[TimeReader]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from csstream.logs.plan import Made, wire_line
 
-_CACHE_KIB = 65_536  # what SQLite may hold in memory before it writes to disk
+_CACHE_KIB = 32_768  # what SQLite may hold in memory before it writes to disk
 _BATCH = 2_000
 _LAST_MS = 999  # a spread event stays inside its second, so that it never passes one of the next
 _LONGEST_ID = 128

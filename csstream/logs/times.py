@@ -21,6 +21,7 @@ NAMED = ("iso", "epoch_s", "epoch_ms", "excel")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 _SHEET_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - sheets count local days, without a zone
+_NO_TIME = 10**17
 _SHORTEST_ISO = len("2026-11-21T10:00")
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
@@ -108,11 +109,11 @@ def _reader(pattern: str) -> Callable[[str], datetime | int]:
     if pattern == "iso":
         return _iso
     if pattern == "epoch_s":
-        return lambda text: int(Decimal(text) * 1000)
+        return lambda text: int(_number(text) * 1000)
     if pattern == "epoch_ms":
-        return lambda text: int(Decimal(text))
+        return lambda text: int(_number(text))
     if pattern == "excel":
-        return lambda text: _SHEET_ZERO + timedelta(milliseconds=round(Decimal(text) * 86_400_000))
+        return lambda text: _SHEET_ZERO + timedelta(milliseconds=round(_number(text) * 86_400_000))
     return lambda text: datetime.strptime(text, pattern)  # noqa: DTZ007 - the mapping's zone is set later
 
 
@@ -121,3 +122,11 @@ def _iso(text: str) -> datetime:
     if len(text) < _SHORTEST_ISO:
         raise ValueError
     return datetime.fromisoformat(text)
+
+
+def _number(text: str) -> Decimal:
+    number = Decimal(text)
+    # Far beyond any time; and `1e999999` would become a million digits.
+    if not abs(number) < _NO_TIME:
+        raise ValueError
+    return number

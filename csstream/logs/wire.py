@@ -20,7 +20,8 @@ _TIMES = frozenset({"ts", "pay_deadline", "start", "end", "valid_from"})
 _WITHOUT_CUSTOMER = (Presence, Shift, Profile)
 _TRUE = frozenset({"true", "1", "yes", "y", "t", "是", "真"})
 _FALSE = frozenset({"false", "0", "no", "n", "f", "否", "假"})
-_CURRENCY = re.compile(r"^(?:CNY|RMB|[¥￥$€£])?\s*([+-]?[\d,]*\.?\d+\.?(?:[eE][+-]?\d+)?)\s*元?$")
+_BIG = 10**15  # more than anybody counts; and `1e999999` would become a million digits
+_CURRENCY = re.compile(r"^(?:CNY|RMB|[¥￥$€£])?\s*([+-]?[\d,]*\.?\d+\.?(?:[eE][+-]?\d+)?)\s*元?$", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 
 
@@ -47,7 +48,7 @@ class WireField:
         if self.kind == "int":
             try:
                 number = Decimal(text)
-                if number == int(number):
+                if abs(number) < _BIG and number == int(number):
                     return int(number)
             except (ArithmeticError, ValueError):
                 pass

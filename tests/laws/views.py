@@ -45,12 +45,14 @@ def by_customer(events: Iterable[Event]) -> dict[tuple[str, str], list[Event]]:
 
 def program(log: Sequence[Mapping[str, Any]], policy: Policy) -> Audit:
     """The batch form of the core over a log."""
-    events = read(log)
-    clocks: dict[str, int] = defaultdict(int)
+    return told(read(log), policy)
+
+
+def told(events: Sequence[Event], policy: Policy, clocks: Mapping[str, int] | None = None) -> Audit:
+    """The batch form of the core over events, when the clocks of the shops show `clocks` (else: their newest event)."""
+    if clocks is None:
+        clocks = newest(events, policy)
     auditor = Auditor(policy)
-    for own in by_customer(events).values():
-        for event in Standing(own, policy.lateness_horizon_ms).events:
-            clocks[event.shop] = max(clocks[event.shop], event.ts_ms)
     facts: list[AnyFact] = []
     alerts: list[Alert] = []
     duplicates = conflicts = 0
@@ -61,6 +63,15 @@ def program(log: Sequence[Mapping[str, Any]], policy: Policy) -> Audit:
         duplicates += story.duplicates
         conflicts += story.conflicts
     return shaped(facts, alerts, auditor, duplicates, conflicts)
+
+
+def newest(events: Iterable[Event], policy: Policy) -> dict[str, int]:
+    """The clock of each shop: its newest standing event."""
+    clocks: dict[str, int] = defaultdict(int)
+    for own in by_customer(events).values():
+        for event in Standing(own, policy.lateness_horizon_ms).events:
+            clocks[event.shop] = max(clocks[event.shop], event.ts_ms)
+    return clocks
 
 
 def shaped(

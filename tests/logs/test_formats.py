@@ -18,7 +18,9 @@ def test_a_shipped_format_turns_its_sample_into_the_events_beside_it(name: str) 
     with resources.as_file(FOLDER.joinpath(f"{name}.csv")) as sample:
         result = convert([sample], shipped(name), out)
     expected = FOLDER.joinpath(f"{name}.jsonl").read_text("utf-8").splitlines()
-    assert [json.loads(line) for line in out.getvalue().splitlines()] == [json.loads(line) for line in expected]
+    assert [json.loads(line) for line in out.getvalue().splitlines()] == [
+        json.loads(line) for line in expected
+    ]
     assert result.rejected == 0
     assert result.events == len(expected)
 

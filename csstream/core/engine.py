@@ -1,0 +1,237 @@
+"""The engine: the only door into the core for live drivers.
+
+`apply` takes records, `advance` lets time pass, both into one step; `take_step` closes it: facts, alerts, dead
+letters, changed rows. Whoever commits the step to a ledger may make a new engine from the rows at any time,
+and it goes on as this one would have. An engine whose step could not be committed is thrown away.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from csstream.core.calendar import Calendar
+from csstream.core.conversation import NEVER, Rules
+from csstream.core.customer import DUPLICATE, LATE, TOO_LATE, Customer
+from csstream.core.facts import AnyFact
+from csstream.core.metrics import LATE_S, Labels
+from csstream.core.rows import (
+    decode_agent,
+    decode_customer,
+    decode_day,
+    decode_key,
+    decode_samples,
+    decode_shop,
+    decode_tally,
+    encode_key,
+    encode_row,
+)
+from csstream.core.rules import Alert
+from csstream.core.shop import Shop
+from csstream.events import Reject, decode
+from csstream.policy import Policy
+
+FUTURE_MS = 300_000
+"""How far an event may be ahead of the wall clock (SPEC 1, `future`)."""
+
+ALL = 1 << 62
+"""A budget without an end."""
+
+
+class Record(NamedTuple):
+    """One record as read: where it stood, and its bytes."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+    time_ms: int = 0
+    """Time of the record in its topic, for the merge of topics; not the event's."""
+
+
+class DeadLetter(NamedTuple):
+    """A record set aside, and why (SPEC 1)."""
+
+    reason: str
+    error: str
+    record: Record
+
+
+@dataclass
+class Step:
+    """What one step leaves; all of it is committed at once, or none."""
+
+    facts: list[AnyFact] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    rows: dict[bytes, bytes | None] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.facts or self.alerts or self.dead_letters or self.rows)
+
+
+@dataclass
+class Process:
+    """What the engine counts of itself (metrics of scope P); begins at 0 with every process."""
+
+    events: Counter[tuple[str, str]] = field(default_factory=Counter)
+    dead_letters: Counter[tuple[str, str]] = field(default_factory=Counter)
+    corrections: Counter[str] = field(default_factory=Counter)
+    late: dict[str, list[float]] = field(default_factory=dict)
+    newest_ms: dict[str, int] = field(default_factory=dict)
+
+    def was_late(self, topic: str, seconds: float) -> None:
+        """One event came in so far behind the clock of its shop."""
+        histogram = self.late.setdefault(topic, [0.0] * (len(LATE_S) + 2))
+        place = next((n for n, bound in enumerate(LATE_S) if seconds <= bound), -2)
+        histogram[place] += 1
+        histogram[-1] += seconds
+
+
+class Engine:
+    """The shops of one partition under one policy."""
+
+    def __init__(
+        self, policy: Policy, rows: Mapping[bytes, bytes] | None = None, process: Process | None = None
+    ) -> None:
+        self.policy = policy
+        self.process = process or Process()
+        self._rules = Rules(policy, Calendar(policy.timezone))
+        self.shops: dict[str, Shop] = {}
+        self._dead: list[DeadLetter] = []
+        self._touched: set[str] = set()
+        self.row_counts: Counter[str] = Counter()
+        if rows:
+            self._load(rows)
+
+    # ---- in ---------------------------------------------------------------------------------------------
+
+    def apply(self, records: Iterable[Record], now: int | None = None) -> None:
+        """Take records in, in the order given. `now` is the wall clock (ms) against which `future` is judged."""
+        for record in records:
+            event = decode(record.value)
+            if isinstance(event, Reject):
+                self.set_aside(event.reason, event.error, record)
+                continue
+            ts = event.ts_ms
+            if now is not None and ts > now + FUTURE_MS:
+                self.set_aside(
+                    "future",
+                    f"{(ts - now) // 1000} s ahead of the clock here; check the clock of the sender",
+                    record,
+                )
+                continue
+            topic = record.topic
+            shop = self.shops.get(event.shop)
+            if shop is None:
+                shop = self.shops[event.shop] = Shop(self._rules, event.shop)
+            result, behind = shop.receive(event, topic)
+            if result == TOO_LATE:
+                self.set_aside(
+                    TOO_LATE,
+                    f"{behind // 1000} s behind the shop's clock, and more than lateness.horizon behind "
+                    "the newest of this customer; replay the log to count it",
+                    record,
+                )
+                continue
+            self._touched.add(event.shop)
+            process = self.process
+            process.events[topic, result] += 1
+            if result == LATE:
+                process.was_late(topic, max(behind, 0) / 1000)
+            if result != DUPLICATE and ts > process.newest_ms.get(topic, -1):
+                process.newest_ms[topic] = ts
+
+    def set_aside(self, reason: str, error: str, record: Record) -> None:
+        """Make a record a dead letter of this step."""
+        self._dead.append(DeadLetter(reason, error, record))
+        self.process.events[record.topic, "rejected"] += 1
+        self.process.dead_letters[record.topic, reason] += 1
+
+    def advance(self, now: int | None = None, budget: int = ALL) -> int:
+        """Let time pass: settle every shop up to its clock, which `now` (ms) moves if the shop is live.
+
+        Stops after `budget` dues; returns what is left of it (0: there may be more to do).
+        """
+        for name, shop in self.shops.items():
+            if now is not None and now > shop.row.clock_ms >= now - self.policy.live_within_ms:
+                if shop.next_due() < now:
+                    self._touched.add(name)
+                shop.move_clock(now)
+            if name in self._touched or shop.next_due() < shop.row.clock_ms:
+                self._touched.add(name)
+                budget = shop.settle(budget)
+        return budget
+
+    def next_due(self) -> int:
+        """The next instant at which time alone changes something (epoch ms)."""
+        return min((shop.next_due() for shop in self.shops.values()), default=NEVER)
+
+    # ---- out --------------------------------------------------------------------------------------------
+
+    def take_step(self) -> Step:
+        """Close the step and hand it out."""
+        step = Step(dead_letters=self._dead)
+        self._dead = []
+        for name in sorted(self._touched):
+            published, changes = self.shops[name].publish()
+            step.facts += published.facts
+            step.alerts += published.alerts
+            self.process.corrections.update(published.corrected)
+            for key, row in changes.items():
+                step.rows[encode_key(key)] = None if row is None else encode_row(row)
+        self._touched.clear()
+        return step
+
+    def readings(self) -> list[tuple[str, Labels, float | list[int]]]:
+        """One immutable snapshot of every metric of the shops (scopes S and F)."""
+        return [reading for shop in self.shops.values() for reading in shop.readings()]
+
+    def standing(self) -> list[AnyFact]:
+        """What is not concluded, as it stands at each shop's clock: with the published facts, a replay's facts."""
+        return [
+            fact
+            for shop in self.shops.values()
+            for customer in shop.customers.values()
+            for fact in customer.conversation.standing(shop.row.settled_ms).all()
+        ]
+
+    # ---- after a restart --------------------------------------------------------------------------------
+
+    def _load(self, rows: Mapping[bytes, bytes]) -> None:
+        keyed: list[tuple[list[str], bytes]] = [(decode_key(key), value) for key, value in rows.items()]
+        order = {"shop": 0, "agent": 1, "tally": 2, "samples": 3, "day": 4, "customer": 5}
+        keyed.sort(key=lambda item: order[item[0][0]])
+        samples: dict[tuple[str, str, str], dict[str, list[tuple[int, list[int]]]]] = {}
+        for (family, shop_name, *rest), value in keyed:
+            if family == "shop":
+                self.shops[shop_name] = Shop(self._rules, shop_name, decode_shop(value))
+                continue
+            shop = self.shops[shop_name]
+            if family == "agent":
+                shop.agents[rest[0]] = decode_agent(value)
+            elif family == "tally":
+                shop.tallies[rest[0]] = decode_tally(value)
+            elif family == "samples":
+                day, agent, kind, chunk = rest
+                own = samples.setdefault((shop_name, day, agent), {})
+                own.setdefault(kind, []).append((int(chunk), decode_samples(value)))
+            elif family == "day":
+                day, agent = rest
+                chunks = samples.get((shop_name, day, agent), {})
+                whole = {
+                    kind: [ms for _, part in sorted(parts) for ms in part] for kind, parts in chunks.items()
+                }
+                shop.restore_day(day, agent or None, decode_day(value), whole)
+            else:
+                row = decode_customer(value)
+                shop.restore_customer(
+                    Customer.restored(
+                        self._rules, shop_name, rest[0], shop.group_of, row, shop.row.settled_ms
+                    )
+                )
+
+
+def rows_by_family(keys: Sequence[bytes]) -> Counter[str]:
+    """How many rows there are of each family."""
+    return Counter(decode_key(key)[0] for key in keys)

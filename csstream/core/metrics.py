@@ -1,0 +1,200 @@
+"""METRICS: one entry is one metric (SPEC 9). The exporter, the wall and the README table iterate over it.
+
+Three kinds. **S** reads the shop's state at its clock. **F** counts first conclusions: an entry maps a fact or an
+alert to labels and amounts, and what it counts is kept with the shop's rows. **P** is the process's own, and is
+handed in by the driver. All are read, never pushed: `readings` is one pass over what is there.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from csstream.core.facts import Reception, Wait
+from csstream.core.rules import Alert
+from csstream.core.scoreboard import Scoreboard, Scores, mean_s, percentile_s
+
+BUCKETS_S = (5, 10, 15, 20, 30, 45, 60, 100, 180, 300, 600, 1800)
+"""Bounds of every response histogram, in seconds (SPEC 5)."""
+
+Labels = tuple[str, ...]
+Counted = Iterable[tuple[Labels, int]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: its name without `csstream_`, its type (`g`, `c`, `h`), label names and meaning.
+
+    `scope` is S, F or P. `count` (F) says what a `Firsts` adds to it; `buckets` are in seconds.
+    """
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    scope: str
+    help: str
+    count: "Callable[[Firsts], Counted] | None" = None
+    buckets: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Firsts:
+    """What a step concluded for the first time in one shop. `scores` has its responses after `long_wait`."""
+
+    waits: list[Wait]
+    begun: int
+    receptions: list[Reception]
+    alerts: list[Alert]
+    scores: Scoreboard
+    messages: dict[str, int]
+
+
+def _waits_ended(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+    for wait in firsts.waits:
+        if wait.normal:
+            yield (wait.outcome,), 1
+
+
+def _breaches(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+    for alert in firsts.alerts:
+        if alert.rule == "wait" and alert.state != "retracted":
+            yield (alert.agent or "", alert.alert.rsplit("|", 1)[1]), 1
+
+
+def _legs_ended(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+    for wait in firsts.waits:
+        if wait.normal:
+            for leg in wait.legs:
+                yield (leg.agent or "", leg.outcome), 1
+
+
+def _responses(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+    for (_, agent), scores in firsts.scores.rows.items():
+        if agent is None:
+            for ms in scores.responses:
+                yield (), ms
+
+
+def _agent_responses(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+    for (_, agent), scores in firsts.scores.rows.items():
+        if agent is not None:
+            for ms in scores.responses:
+                yield (agent,), ms
+
+
+def _first_responses(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+    for (_, agent), scores in firsts.scores.rows.items():
+        if agent is None:
+            for ms in scores.first_responses:
+                yield ("human",), ms
+    for reception in firsts.receptions:
+        if reception.agent is None and reception.first_any_ms is not None:
+            ms_any = firsts.scores.first_counts(reception, reception.first_any_ms)
+            if ms_any is not None:
+                yield ("any",), ms_any
+
+
+def _agent_first_responses(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+    for (_, agent), scores in firsts.scores.rows.items():
+        if agent is not None:
+            for ms in scores.first_responses:
+                yield (agent,), ms
+
+
+def _excluded(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+    for (_, agent), scores in firsts.scores.rows.items():
+        if agent is None:
+            yield ("response",), scores.excluded_long
+            yield ("first",), scores.first_excluded_long
+
+
+STEP_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+LATE_S = (0.1, 0.5, 1, 5, 30, 60, 300, 600)
+
+METRICS = (
+    Metric("open_waits", "g", ("shop", "agent"), "S", "Open normal waits by holder; agent \"\" is the queue"),
+    Metric("waits_over", "g", ("shop", "agent", "level"), "S", "Open normal waits over each alert level (seconds)"),
+    Metric("oldest_wait_seconds", "g", ("shop", "agent"), "S", "Age of the oldest open normal wait, customer clock"),
+    Metric("concurrent_customers", "g", ("shop", "agent"), "S", "Customers in a live reception or with an open leg"),
+    Metric("agents", "g", ("shop", "group", "state"), "S", "Agents by presence"),
+    Metric("agent_info", "g", ("shop", "agent", "group"), "S", "1; joins the group to any agent series"),
+    Metric("alerts_firing", "g", ("shop", "rule"), "S", "Alerts that stand"),
+    Metric(
+        "messages_total", "c", ("shop", "kind"), "F", "Messages by sender, notes left out",
+        lambda firsts: (((kind,), number) for kind, number in firsts.messages.items()),
+    ),
+    Metric(
+        "waits_started_total", "c", ("shop",), "F", "Normal waits begun", lambda firsts: [((), firsts.begun)]
+    ),
+    Metric("waits_ended_total", "c", ("shop", "outcome"), "F", "Normal waits ended, by outcome", _waits_ended),
+    Metric(
+        "breaches_total", "c", ("shop", "agent", "level"), "F",
+        "Waits that passed an alert level (seconds), by the holder then", _breaches,
+    ),
+    Metric("agent_legs_ended_total", "c", ("shop", "agent", "outcome"), "F", "Legs of normal waits ended", _legs_ended),
+    Metric("response_seconds", "h", ("shop",), "F", "Responses after long_wait, customer clock", _responses, BUCKETS_S),
+    Metric(
+        "agent_response_seconds", "h", ("shop", "agent"), "F", "Responses after long_wait, agent clock",
+        _agent_responses, BUCKETS_S,
+    ),
+    Metric(
+        "first_response_seconds", "h", ("shop", "kind"), "F", "First responses: human, or any sender",
+        _first_responses, BUCKETS_S,
+    ),
+    Metric(
+        "agent_first_response_seconds", "h", ("shop", "agent"), "F", "First human responses, agent clock",
+        _agent_first_responses, BUCKETS_S,
+    ),
+    Metric(
+        "responses_excluded_total", "c", ("shop", "kind"), "F", "Left out by long_wait: response, first", _excluded
+    ),
+    Metric(
+        "alerts_total", "c", ("shop", "rule", "state"), "F", "Alert ids published for the first time, by state",
+        lambda firsts: (((alert.rule, alert.state), 1) for alert in firsts.alerts),
+    ),
+    Metric("day_consulted", "g", ("shop",), "S", "Customers who consulted today so far"),
+    Metric("agent_day_consulted", "g", ("shop", "agent"), "S", "Customers of an agent today so far"),
+    Metric("day_replied", "g", ("shop", "kind"), "S", "Consulting customers replied to today: any, strict"),
+    Metric("agent_day_replied", "g", ("shop", "agent", "kind"), "S", "The same by agent"),
+    Metric("day_waits", "g", ("shop",), "S", "Normal waits started today"),
+    Metric("agent_day_waits", "g", ("shop", "agent"), "S", "Legs of normal waits started today"),
+    Metric("day_waits_within_30", "g", ("shop",), "S", "Of these, answered within 30 s"),
+    Metric("agent_day_waits_within_30", "g", ("shop", "agent"), "S", "Of these, answered within 30 s"),
+    Metric("day_responses", "g", ("shop",), "S", "Responses today"),
+    Metric("agent_day_responses", "g", ("shop", "agent"), "S", "Responses today"),
+    Metric("day_response_mean_seconds", "g", ("shop",), "S", "Mean response today"),
+    Metric("agent_day_response_mean_seconds", "g", ("shop", "agent"), "S", "Mean response today"),
+    Metric("day_response_p90_seconds", "g", ("shop",), "S", "90th percentile of today's responses, exact"),
+    Metric("agent_day_response_p90_seconds", "g", ("shop", "agent"), "S", "90th percentile of today's responses, exact"),
+    Metric("build_info", "g", ("version", "policy"), "P", "1"),
+    Metric("events_total", "c", ("topic", "result"), "P", "Events: applied, late, duplicate, conflict, rejected"),
+    Metric("dead_letters_total", "c", ("topic", "reason"), "P", "Rejected records by reason"),
+    Metric("corrections_total", "c", ("kind",), "P", "Facts (by kind) and alerts published again or retracted"),
+    Metric("late_seconds", "h", ("topic",), "P", "How far behind the shop's clock late events came", None, LATE_S),
+    Metric("newest_event_timestamp_seconds", "g", ("topic",), "P", "Newest event time read"),
+    Metric("last_step_timestamp_seconds", "g", (), "P", "Wall clock of the last commit"),
+    Metric("step_seconds", "h", (), "P", "Take to commit", None, STEP_S),
+    Metric("steps_failed_total", "c", ("reason",), "P", "Steps thrown away"),
+    Metric("rows", "g", ("kind",), "P", "Rows kept, by family"),
+    Metric("agents_left_out", "g", (), "P", "Agents without series (the limit is metrics.agents)"),
+)  # fmt: skip
+
+BY_NAME = {metric.name: metric for metric in METRICS}
+
+FIRSTS = tuple(metric for metric in METRICS if metric.count is not None)
+
+
+def day_figures(scores: Scores, agent: str | None) -> Iterator[tuple[str, Labels, float]]:
+    """The `day_*` gauges of one row: (name, labels after shop, value); nothing where there is no sample."""
+    prefix = "day" if agent is None else "agent_day"
+    own = () if agent is None else (agent,)
+    yield f"{prefix}_consulted", own, scores.consulted
+    yield f"{prefix}_replied", (*own, "any"), scores.replied_any
+    yield f"{prefix}_replied", (*own, "strict"), scores.replied_strict
+    yield f"{prefix}_waits", own, scores.waits
+    yield f"{prefix}_waits_within_30", own, scores.within_30
+    yield f"{prefix}_responses", own, len(scores.responses)
+    mean = mean_s(sum(scores.responses), len(scores.responses))
+    if mean is not None:
+        yield f"{prefix}_response_mean_seconds", own, mean
+        p90 = percentile_s(sorted(scores.responses), 90)
+        assert p90 is not None
+        yield f"{prefix}_response_p90_seconds", own, p90

@@ -1,0 +1,443 @@
+"""One shop, live: its clock, its customers, its dues, its figures.
+
+The clock of a shop is the newest of its events; live, the wall clock moves it too (SPEC 3). Dues of all its
+customers lie in one heap and are worked off in order, each stamped with itself. `settled_ms` is the instant up
+to which that has been done: a step ends settled up to the clock, or where its budget ended, and everything
+published is what the events up to now say at that instant.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import blake2b
+
+from csstream.core.conversation import NEVER, Rules
+from csstream.core.customer import APPLIED, CONFLICT, DUPLICATE, LATE, TOO_LATE, Customer
+from csstream.core.facts import AnyFact, Reception, Wait
+from csstream.core.metrics import FIRSTS, Firsts, Labels, Metric, day_figures
+from csstream.core.rows import SAMPLES_A_ROW, AgentRow, DayRow, Key, ShopRow, TallyRow
+from csstream.core.scoreboard import COUNTS, Scoreboard, Scores, Today
+from csstream.core.step import Published, ShopStep
+from csstream.events import Event, Message, Presence, Profile, Shift, content
+
+REMEMBERED_PROFILES = 8
+"""Profiles kept of an agent: enough for what lateness can still need."""
+
+Changes = dict[Key, object]
+"""Rows by key; None ends a row."""
+
+
+class Shop:
+    """All that is known of a shop."""
+
+    def __init__(self, rules: Rules, name: str, row: ShopRow | None = None) -> None:
+        self.rules = rules
+        self.name = name
+        self.row = ShopRow() if row is None else row
+        self.customers: dict[str, Customer] = {}
+        self.agents: dict[str, AgentRow] = {}
+        self.tallies: dict[str, TallyRow] = {}
+        self.today = Today(rules.policy, rules.calendar, self.row.day)
+        self._saved: dict[str | None, tuple[int, int]] = {}  # samples already in rows
+        self._expected: dict[
+            str, list[AnyFact]
+        ] = {}  # what each customer adds to today without being concluded
+        self._dues: list[tuple[int, str]] = []
+        self._step: ShopStep | None = None
+        self._touched: set[str] = set()
+        self._touched_agents: set[str] = set()
+        self._ended: list[Key] = []
+        self._messages: Counter[str] = Counter()
+        self._spoke: dict[str, int] = {}
+
+    # ---- events and time --------------------------------------------------------------------------------
+
+    def receive(self, event: Event, topic: str) -> tuple[str, int]:
+        """Take in one event. Returns how (`applied`, `late`, ...), and how far behind the clock it was, in ms."""
+        ts = event.ts_ms
+        behind = self.row.clock_ms - ts
+        name = event.customer
+        if isinstance(event, Presence | Shift | Profile):
+            self.move_clock(ts)
+            return self._hear_of_agent(event), behind
+        assert name is not None
+        customer = self.customers.get(name)
+        if customer is None:
+            if ts <= self.row.forgotten_ms:
+                return TOO_LATE, behind
+            customer = self.customers[name] = Customer(self.rules, self.name, name, self.group_of)
+            # Who was forgotten may be this one: what lies as far back as that is not known any more.
+            customer.trimmed_ms = self.row.forgotten_ms + 1
+        self.move_clock(ts)
+        result = customer.receive(event, topic, self.row.settled_ms, self.step)
+        if result in (DUPLICATE, TOO_LATE):
+            return result, behind
+        self._touched.add(name)
+        if type(event) is Message and result != CONFLICT and not event.internal:
+            self._messages[event.sender] += 1
+            agent = event.agent
+            if type(agent) is str and event.sender != "customer":
+                self._spoke[agent] = max(ts, self._spoke.get(agent, -1))
+        if result == APPLIED and behind > 0:
+            result = LATE
+        return result, behind
+
+    @property
+    def step(self) -> ShopStep:
+        """What the step under way changes."""
+        if self._step is None:
+            self._step = ShopStep(self.today_learns)
+        return self._step
+
+    def today_learns(self, fact: AnyFact, sign: int) -> None:
+        """Count a fact in today's figures, or take it back."""
+        self.today.learn(fact, sign)
+
+    def move_clock(self, now: int) -> None:
+        """The clock shows `now`, if that is later; past midnight today's figures begin anew."""
+        if now <= self.row.clock_ms:
+            return
+        self.row.clock_ms = now
+        day = self.rules.calendar.day(now).name
+        if day != self.row.day:
+            self._end_day()
+            self.row.day = day
+            self.today = Today(self.rules.policy, self.rules.calendar, day)
+
+    def _end_day(self) -> None:
+        for agent, (responses, firsts) in self._saved.items():
+            key = agent_key(agent)
+            self._ended.append(("day", self.name, self.row.day, key))
+            for kind, number in (("responses", responses), ("first_responses", firsts)):
+                self._ended += [
+                    ("samples", self.name, self.row.day, key, kind, str(chunk))
+                    for chunk in range(-(-number // SAMPLES_A_ROW))
+                ]
+        self._saved = {}
+
+    def settle(self, budget: int) -> int:
+        """Work off at most `budget` dues before the clock, in order. Returns what is left of the budget."""
+        clock = self.row.clock_ms
+        for name in self._touched:
+            self._schedule(name)
+        while self._dues and self._dues[0][0] < clock and budget > 0:
+            due, name = heapq.heappop(self._dues)
+            customer = self.customers.get(name)
+            if customer is None or customer.due != due:
+                continue
+            budget -= 1
+            self._touched.add(name)
+            if customer.forgettable(due):
+                self._forget(name, customer)
+                continue
+            customer.pass_due(due, self.step)
+            self._schedule(name)
+        self._drop_stale_dues()
+        self.row.settled_ms = min(clock, self._dues[0][0]) if self._dues else clock
+        return budget
+
+    def _drop_stale_dues(self) -> None:
+        dues = self._dues
+        while dues:
+            due, name = dues[0]
+            customer = self.customers.get(name)
+            if customer is not None and customer.due == due:
+                return
+            heapq.heappop(dues)
+
+    def _schedule(self, name: str) -> None:
+        customer = self.customers.get(name)
+        if customer is not None:
+            due = customer.next_due()
+            if due != customer.due:
+                customer.due = due
+                if due != NEVER:
+                    heapq.heappush(self._dues, (due, name))
+
+    def _forget(self, name: str, customer: Customer) -> None:
+        del self.customers[name]
+        reach = max(customer.newest.values()) + customer.kept_for()
+        self.row.forgotten_ms = max(self.row.forgotten_ms, reach)
+
+    def next_due(self) -> int:
+        """The next instant at which time alone changes something in this shop."""
+        self._drop_stale_dues()
+        return self._dues[0][0] if self._dues else NEVER
+
+    # ---- agents -----------------------------------------------------------------------------------------
+
+    def _hear_of_agent(self, event: Presence | Shift | Profile) -> str:
+        agent = self.agents.setdefault(event.agent, AgentRow())
+        ts = event.ts_ms
+        horizon = self.rules.policy.lateness_horizon_ms
+        if ts < agent.newest_ms - horizon:
+            return TOO_LATE
+        digest = blake2b(content(event), digest_size=8).digest()
+        for at, name, known in agent.recent:
+            if name == event.id and abs(at - ts) <= horizon:
+                return DUPLICATE if known == digest else CONFLICT
+        late = ts < agent.newest_ms
+        agent.newest_ms = max(agent.newest_ms, ts)
+        agent.recent = [seen for seen in agent.recent if seen[0] >= agent.newest_ms - horizon]
+        agent.recent.append((ts, event.id, digest))
+        if isinstance(event, Presence) and (ts, event.id) > agent.state_at:
+            agent.state, agent.state_at = event.state, (ts, event.id)
+        elif isinstance(event, Profile):
+            valid = event.valid_from if isinstance(event.valid_from, int) else ts
+            agent.groups = sorted(
+                [*agent.groups, (valid, ts, event.id, event.group)], key=lambda profile: profile[:3]
+            )[-REMEMBERED_PROFILES:]
+        self._touched_agents.add(event.agent)
+        return LATE if late else APPLIED
+
+    def group_of(self, agent: str | None, ts: int) -> str | None:
+        """The group of an agent at `ts`, by the latest profile valid and known then."""
+        known = None if agent is None else self.agents.get(agent)
+        if known is None:
+            return None
+        return next((group for valid, at, _, group in reversed(known.groups) if max(valid, at) <= ts), None)
+
+    # ---- what a step leaves -----------------------------------------------------------------------------
+
+    def publish(self) -> tuple[Published, Changes]:
+        """Close the step: what goes out, and the rows that changed."""
+        published = self.step.publish()
+        self._step = None
+        begun = self._count_begun(published)
+        tallied = self._tally(published, begun)
+        changes: Changes = {("shop", self.name): self.row}
+        for name in self._touched:
+            customer = self.customers.get(name)
+            self._expect(name, customer)
+            if customer is not None:
+                customer.trim()
+            changes["customer", self.name, name] = None if customer is None else customer.row()
+        for agent in self._touched_agents:
+            changes["agent", self.name, agent] = self.agents[agent]
+        for agent in tallied:
+            changes["tally", self.name, agent] = self.tallies[agent]
+        for key in self._ended:
+            changes[key] = None
+        self._save_today(changes)
+        self._touched.clear()
+        self._touched_agents.clear()
+        self._ended = []
+        return published, changes
+
+    def _count_begun(self, published: Published) -> int:
+        begun = 0
+        for fact in published.first_facts:
+            if isinstance(fact, Wait) and fact.normal and fact.outcome != "void":
+                customer = self.customers.get(fact.customer)
+                begun += customer is None or customer.started != fact.wait
+        for name in self._touched:
+            customer = self.customers.get(name)
+            if customer is None:
+                continue
+            s = customer.conversation.state
+            if s.since >= 0 and not s.closing:
+                wait = f"{customer.conversation.prefix}{s.since}|{s.first_id}"
+                if wait != customer.started:
+                    customer.started = wait
+                    begun += 1
+        return begun
+
+    def _tally(self, published: Published, begun: int) -> set[str]:
+        """Count what was concluded for the first time; the agents whose tallies changed."""
+        changed: set[str] = set()
+        scores = Scoreboard(self.rules.policy, self.rules.calendar)
+        for fact in published.first_facts:
+            scores.learn(fact)
+        firsts = Firsts(
+            [fact for fact in published.first_facts if isinstance(fact, Wait)],
+            begun,
+            [fact for fact in published.first_facts if isinstance(fact, Reception)],
+            published.first_alerts,
+            scores,
+            self._messages,
+        )
+        for metric in FIRSTS:
+            assert metric.count is not None
+            for labels, amount in metric.count(firsts):
+                if amount or metric.type == "h":
+                    changed.add(self._add(metric, labels, amount))
+        self._messages.clear()
+        for agent, ts in self._spoke.items():
+            tally = self.tallies.setdefault(agent, TallyRow())
+            tally.newest_ms = max(tally.newest_ms, ts)
+            changed.add(agent)
+        self._spoke.clear()
+        return changed
+
+    def _add(self, metric: Metric, labels: Labels, amount: int) -> str:
+        by_agent = "agent" in metric.labels
+        agent = labels[0] if by_agent else ""
+        tally = self.tallies.get(agent)
+        if tally is None:
+            tally = self.tallies[agent] = TallyRow()
+        rest = labels[1:] if by_agent else labels
+        name = "|".join((metric.name, *rest))
+        if metric.type == "c":
+            tally.counts[name] = tally.counts.get(name, 0) + amount
+            return agent
+        histogram = tally.histograms.get(name)
+        if histogram is None:
+            histogram = tally.histograms[name] = [0] * (len(metric.buckets) + 2)
+        place = next((n for n, bound in enumerate(metric.buckets) if amount <= bound * 1000), -2)
+        histogram[place] += 1
+        histogram[-1] += amount
+        return agent
+
+    def _expect(self, name: str, customer: Customer | None) -> None:
+        """Bring what the customer adds to today's figures without being concluded up to date."""
+        for fact in self._expected.pop(name, ()):
+            self.today.expect(fact, -1)
+        if customer is None:
+            return
+        s = customer.conversation.state
+        if s.since < 0 and s.day != self.row.day:
+            return
+        standing = customer.conversation.standing(self.row.clock_ms)
+        expected: list[AnyFact] = [*standing.waits, *standing.consults]
+        if expected:
+            for fact in expected:
+                self.today.expect(fact, 1)
+            self._expected[name] = expected
+
+    def _save_today(self, changes: Changes) -> None:
+        today = self.today
+        for agent in today.changed:
+            scores = today.rows.get((today.day, agent))
+            if scores is None:
+                continue
+            key = agent_key(agent)
+            saved = (0, 0) if agent in today.removed else self._saved.get(agent, (0, 0))
+            before = self._saved.get(agent, (0, 0))
+            now = len(scores.responses), len(scores.first_responses)
+            for kind, samples, start, old in zip(
+                ("responses", "first_responses"),
+                (scores.responses, scores.first_responses),
+                saved,
+                before,
+                strict=True,
+            ):
+                for chunk in range(start // SAMPLES_A_ROW, -(-max(len(samples), old) // SAMPLES_A_ROW)):
+                    part = samples[chunk * SAMPLES_A_ROW : (chunk + 1) * SAMPLES_A_ROW]
+                    if part or chunk * SAMPLES_A_ROW < old:
+                        changes["samples", self.name, today.day, key, kind, str(chunk)] = part or None
+            self._saved[agent] = now
+            counts = [getattr(scores, name) for name in COUNTS]
+            changes["day", self.name, today.day, key] = DayRow(counts, *now)
+        today.changed.clear()
+        today.removed.clear()
+
+    # ---- after a restart --------------------------------------------------------------------------------
+
+    def restore_customer(self, customer: Customer) -> None:
+        """A customer from a row."""
+        self.customers[customer.name] = customer
+        self._schedule(customer.name)
+        # The expectation is part of the saved figures of today already: remember it without counting it.
+        s = customer.conversation.state
+        if s.since >= 0 or s.day == self.row.day:
+            standing = customer.conversation.standing(self.row.clock_ms)
+            expected: list[AnyFact] = [*standing.waits, *standing.consults]
+            if expected:
+                self._expected[customer.name] = expected
+
+    def restore_day(self, day: str, agent: str | None, row: DayRow, samples: dict[str, list[int]]) -> None:
+        """A row of today's figures."""
+        if day != self.row.day:
+            return
+        scores = self.today.rows[day, agent] = Scores()
+        for name, count in zip(COUNTS, row.counts, strict=True):
+            setattr(scores, name, count)
+        scores.responses = samples.get("responses", [])
+        scores.first_responses = samples.get("first_responses", [])
+        self._saved[agent] = row.responses, row.first_responses
+
+    # ---- readings ---------------------------------------------------------------------------------------
+
+    def readings(self) -> "Iterator[tuple[str, Labels, float | list[int]]]":
+        """Everything that METRICS shows of this shop: (name, labels, value); a histogram is a list of counts."""
+        name = self.name
+        clock = self.row.clock_ms
+        yield from self._open_readings(clock)
+        for agent, tally in self.tallies.items():
+            for rows in (tally.counts, tally.histograms):
+                for counted, value in rows.items():
+                    metric, *rest = counted.split("|")
+                    own = (agent,) if f"{metric}" in _BY_AGENT else ()
+                    yield metric, (name, *own, *rest), value
+        for metric, labels, number in day_figures(
+            self.today.rows.get((self.today.day, None), Scores()), None
+        ):
+            yield metric, (name, *labels), number
+        for (_, x), scores in self.today.rows.items():
+            if x is not None:
+                for metric, labels, number in day_figures(scores, x):
+                    yield metric, (name, *labels), number
+        states: Counter[tuple[str, str]] = Counter()
+        for x, agent_row in self.agents.items():
+            group = self.group_of(x, clock) or ""
+            yield "agent_info", (name, x, group), 1
+            if agent_row.state:
+                states[group, agent_row.state] += 1
+        for (group, state), number in states.items():
+            yield "agents", (name, group, state), number
+
+    def _open_readings(self, clock: int) -> Iterator[tuple[str, Labels, float]]:
+        name = self.name
+        open_waits: Counter[str] = Counter({"": 0})
+        oldest: dict[str, int] = {"": 0}
+        over: Counter[tuple[str, str]] = Counter()
+        concurrent: Counter[str] = Counter()
+        firing: Counter[str] = Counter({"wait": 0, "closed_while_waiting": 0})
+        gap = self.rules.gap
+        for agent in self.tallies:
+            open_waits[agent] = oldest[agent] = 0
+        for customer in self._expected_customers():
+            s = customer.conversation.state
+            busy: set[str] = set()
+            if s.since >= 0:
+                firing["wait"] += customer.fired
+                firing["closed_while_waiting"] += customer.flagged is not None
+                if not s.closing:
+                    holder = s.holder or ""
+                    open_waits[holder] += 1
+                    age = clock - s.since
+                    oldest[holder] = max(oldest.get(holder, 0), age)
+                    for level in self.rules.levels:
+                        if age > level:
+                            over[holder, f"{level / 1000:g}"] += 1
+                    if holder:
+                        busy.add(holder)
+            if s.session_start >= 0 and clock - s.last_message < gap:
+                busy.update(s.received)
+            concurrent.update(busy)
+        for agent, number in open_waits.items():
+            yield "open_waits", (name, agent), number
+            yield "oldest_wait_seconds", (name, agent), oldest.get(agent, 0) / 1000
+            for level in self.rules.levels:
+                shown = f"{level / 1000:g}"
+                yield "waits_over", (name, agent, shown), over[agent, shown]
+            if agent:
+                yield "concurrent_customers", (name, agent), concurrent[agent]
+        for rule, number in firing.items():
+            yield "alerts_firing", (name, rule), number
+
+    def _expected_customers(self) -> Iterator[Customer]:
+        """Customers with an open wait or a session that may be live: those who wrote today or wait."""
+        clock = self.row.clock_ms
+        for customer in self.customers.values():
+            s = customer.conversation.state
+            if s.since >= 0 or clock - s.last_message < self.rules.gap:
+                yield customer
+
+
+_BY_AGENT = frozenset(metric.name for metric in FIRSTS if "agent" in metric.labels)
+
+
+def agent_key(agent: str | None) -> str:
+    """An agent in a row key; the shop (None) is the empty string, which no agent id is."""
+    return agent or ""

@@ -1,0 +1,151 @@
+"""What one step publishes of one shop: the difference between before it and after it.
+
+Inside a step a fact may be concluded, corrected and corrected again; only what differs from the last published
+record goes out, once (SPEC 3, 8). So it is the same whether a late event shares a step with what it corrects.
+"""
+
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from csstream.core.facts import AnyFact
+from csstream.core.rules import Alert
+
+
+class Revised(Protocol):
+    """Who remembers the revisions of what was published more than once."""
+
+    revs: dict[str, tuple[int, int]]
+
+
+class _Entry(Struct):
+    owner: Revised
+    rev: int  # of the last published record; 0: never
+    before: AnyFact | None  # as last published; None: never, or retracted
+    now: AnyFact | None
+
+
+class _AlertEntry(Struct):
+    owner: Revised
+    known: bool  # published, and not retracted, before this step
+    before: Alert | None  # its record, where it is at hand
+    now: Alert | None
+    last: Alert
+
+
+class Published(Struct):
+    """What goes out, in order, and what was concluded for the first time."""
+
+    facts: list[AnyFact]
+    alerts: list[Alert]
+    first_facts: list[AnyFact]
+    first_alerts: list[Alert]
+    corrected: dict[str, int]
+
+
+class ShopStep:
+    """Collects the changes of a step; `learn` is told of every fact that comes (1) and goes (-1)."""
+
+    __slots__ = ("_alerts", "_facts", "_learn")
+
+    def __init__(self, learn: "Learner") -> None:
+        self._facts: dict[str, _Entry] = {}
+        self._alerts: dict[str, _AlertEntry] = {}
+        self._learn = learn
+
+    def fact(self, fact: AnyFact, old: AnyFact | None, owner: Revised) -> None:
+        """A fact holds; `old` is what held in its place."""
+        if old is not None:
+            self._learn(old, -1)
+        self._learn(fact, 1)
+        self._entry(fact.fact, old, owner).now = fact
+
+    def retract(self, old: AnyFact, owner: Revised) -> None:
+        """A fact no longer holds."""
+        self._learn(old, -1)
+        self._entry(old.fact, old, owner).now = None
+
+    def _entry(self, name: str, old: AnyFact | None, owner: Revised) -> _Entry:
+        entry = self._facts.get(name)
+        if entry is None:
+            revised = owner.revs.get(name)
+            rev = revised[0] if revised is not None else 0 if old is None else 1
+            entry = self._facts[name] = _Entry(owner, rev, old, None)
+        return entry
+
+    def alert(self, alert: Alert, before: "Alert | bool | None", owner: Revised) -> None:
+        """An alert stands so; `before` is its record before, or whether there is one."""
+        entry = self._alerts.get(alert.alert)
+        if entry is None:
+            record = before if isinstance(before, Alert) else None
+            self._alerts[alert.alert] = _AlertEntry(owner, bool(before), record, alert, alert)
+        else:
+            entry.now = entry.last = alert
+
+    def retract_alert(self, old: Alert, owner: Revised) -> None:
+        """An alert, so far `old`, never held by what is known now."""
+        entry = self._alerts.get(old.alert)
+        if entry is None:
+            self._alerts[old.alert] = _AlertEntry(owner, True, old, None, old)
+        else:
+            entry.now = None
+
+    def publish(self) -> Published:
+        """Close the step."""
+        out = Published([], [], [], [], {})
+        retracted: list[AnyFact] = []
+        for name, entry in self._facts.items():
+            fact, before = entry.now, entry.before
+            if fact is None:
+                if before is None:
+                    continue
+                fact = replace(before, retracted=True)
+            elif before is not None and replace(before, rev=fact.rev) == fact:
+                continue
+            fact.rev = entry.rev + 1
+            if fact.rev > 1:
+                entry.owner.revs[name] = fact.rev, fact.ts
+                kind = type(fact).__name__.lower()
+                out.corrected[kind] = out.corrected.get(kind, 0) + 1
+            else:
+                out.first_facts.append(fact)
+            (retracted if fact.retracted else out.facts).append(fact)
+        out.facts = retracted + out.facts
+        self._publish_alerts(out)
+        return out
+
+    def _publish_alerts(self, out: Published) -> None:
+        for name, entry in self._alerts.items():
+            alert = entry.now
+            if alert is None:
+                if not entry.known:
+                    continue
+                alert = replace(entry.before or entry.last, state="retracted")
+            elif entry.before is not None and alert == entry.before:
+                continue
+            states = entry.owner.revs.get(name)
+            bit = _STATES[alert.state]
+            seen = states[0] if states is not None else _STATES["firing"] if entry.known else 0
+            if not seen & bit:
+                out.first_alerts.append(alert)
+            if states is not None or entry.before is not None or alert.state == "retracted":
+                entry.owner.revs[name] = seen | bit, alert.ts
+                out.corrected["alert"] = out.corrected.get("alert", 0) + 1
+            out.alerts.append(alert)
+        out.alerts.sort(key=_order)
+
+
+_STATES = {"firing": 1, "resolved": 2, "retracted": 4}
+
+
+def _order(alert: Alert) -> tuple[bool, int, str]:
+    instant = alert.ts if alert.end is None else alert.end
+    return alert.state != "retracted", instant, alert.alert
+
+
+class Learner(Protocol):
+    """Counts facts, or takes them back."""
+
+    def __call__(self, fact: AnyFact, sign: int, /) -> None:
+        """Count `fact` (`sign` 1) or take it back (-1)."""

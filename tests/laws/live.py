@@ -1,0 +1,198 @@
+"""A partition's life in miniature: records arrive in some order, steps are cut somewhere, owners die."""
+
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+from hypothesis import strategies as st
+
+from csstream.core.audit import Auditor
+from csstream.core.engine import Engine, Record
+from csstream.core.facts import AnyFact
+from csstream.core.rules import Alert
+from csstream.core.scoreboard import Scoreboard
+from csstream.events import TOPIC_OF, Event, Reject, decode
+from csstream.ledgers.memory import Fault, MemoryLedger, Store
+from csstream.policy import Policy
+from csstream.runner import Runner
+from tests.laws.oracle import Audit
+from tests.laws.views import shaped, told
+
+TOPICS = ("cs.chat", "cs.orders", "cs.agents")
+T = TypeVar("T")
+
+
+def drive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits: the memory ledger answers at once."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    raise AssertionError("the memory ledger waited")
+
+
+def records_of(log: Iterable[Mapping[str, Any]]) -> list[Record]:
+    """Wire events as records of their topics, in the order of arrival."""
+    offsets = dict.fromkeys(TOPICS, 0)
+    found = []
+    for event in log:
+        value = msgspec.json.encode(event)
+        decoded = decode(value)
+        topic = TOPICS[0] if isinstance(decoded, Reject) else TOPIC_OF[type(decoded)]
+        found.append(Record(topic, 0, offsets[topic], value, offsets[topic]))
+        offsets[topic] += 1
+    return found
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One step: how many records arrive before it, and the wall clock beyond the newest event (None: no clock)."""
+
+    records: int
+    beyond_ms: int | None
+    budget: int = 1 << 62
+
+
+@dataclass
+class Life:
+    """What became of a partition."""
+
+    store: Store
+    engine: Engine
+    accepted: list[Event]
+    failed: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def clocks(self) -> dict[str, int]:
+        """What the clock of each shop shows."""
+        return {name: shop.row.clock_ms for name, shop in self.engine.shops.items()}
+
+    def facts(self) -> dict[str, AnyFact]:
+        """Last revisions, without what was retracted, and what is not concluded as it stands."""
+        last = {fact.fact: fact for fact in self.store.facts}
+        last |= {fact.fact: fact for fact in self.engine.standing()}
+        return {name: fact for name, fact in last.items() if not fact.retracted}
+
+    def alerts(self) -> list[Alert]:
+        """Last records, without what was retracted."""
+        last = {alert.alert: alert for alert in self.store.alerts}
+        return [alert for alert in last.values() if alert.state != "retracted"]
+
+
+def live(
+    records: Sequence[Record],
+    policy: Policy,
+    cuts: Sequence[Cut] = (),
+    faults: Iterable[Fault] = (),
+    end_ms: int | None = None,
+) -> Life:
+    """Feed records in the order given, cut into steps; the last step settles all at `end_ms` or the newest event.
+
+    After each fault the runner itself opens the ledger again, which makes a new engine from the rows.
+    """
+    store = Store()
+    runner = Runner(policy, MemoryLedger(store, iter([*faults])), TOPICS)
+    drive(runner.open())
+    queue = list(records)
+    newest = 0
+    for cut in [*cuts, Cut(len(queue), None), Cut(0, None)]:
+        now_fed, queue = queue[: cut.records], queue[cut.records :]
+        for topic in TOPICS:
+            runner.feed(topic, [record for record in now_fed if record.topic == topic])
+        for record in now_fed:
+            newest = max(newest, event_ms(record))
+        now = None if cut.beyond_ms is None else newest + cut.beyond_ms
+        if cut.budget < 1 << 62:
+            drive(runner.step(now, budget=cut.budget))
+        else:
+            settle(runner, now)
+    settle(runner, newest if end_ms is None else end_ms)
+    assert not queue
+    dead = {(d.record.topic, d.record.offset) for d in store.dead_letters}
+    accepted = []
+    for record in records:
+        event = decode(record.value)
+        if not isinstance(event, Reject) and (record.topic, record.offset) not in dead:
+            accepted.append(event)
+    return Life(store, runner.engine, accepted, runner.failed)
+
+
+def settle(runner: Runner, now: int | None) -> None:
+    """Step until nothing is left to do; failed steps are tried again."""
+    for _ in range(200):
+        if not drive(runner.step(now)):
+            return
+    raise AssertionError("the partition does not come to rest")
+
+
+def event_ms(record: Record) -> int:
+    """Event time of a record, 0 for a malformed one."""
+    event = decode(record.value)
+    return 0 if isinstance(event, Reject) else event.ts_ms
+
+
+def seen(life: Life, policy: Policy) -> Audit:
+    """What a life has told, in the oracle's shape."""
+    return shaped(life.facts().values(), life.alerts(), Auditor(policy), 0, 0)
+
+
+def replayed(life: Life, policy: Policy) -> Audit:
+    """What a replay of the accepted records tells, with the clocks as they are."""
+    found = told(life.accepted, policy, life.clocks)
+    found.duplicates = found.conflicts = 0
+    return found
+
+
+def assert_live_equals_replay(life: Life, policy: Policy) -> None:
+    """Field by field, and today's figures too."""
+    ours, theirs = seen(life, policy), replayed(life, policy)
+    assert ours.waits == theirs.waits
+    assert ours.receptions == theirs.receptions
+    assert ours.consults == theirs.consults
+    assert ours.alerts == theirs.alerts
+    assert ours == theirs
+    assert_today(life, policy)
+
+
+def assert_today(life: Life, policy: Policy) -> None:
+    """The gauges of the day are the figures of the facts of the day."""
+    auditor = Auditor(policy)
+    for name, shop in life.engine.shops.items():
+        board = Scoreboard(policy, auditor.calendar)
+        for fact in life.facts().values():
+            if fact.shop == name:
+                board.learn(fact)
+        expected = {k: r for k, r in board.rows.items() if k[0] == shop.row.day and not r.empty()}
+        for row in expected.values():
+            row.responses.sort()
+        found = {k: r for k, r in shop.today.rows.items() if not r.empty()}
+        for key, row in found.items():
+            row.responses.sort()
+            # Receptions under way are no gauge of the day: they count when they are concluded.
+            for each in (row, expected.get(key, row)):
+                each.receptions = each.receptions_unanswered = each.first_excluded_long = 0
+                each.first_responses = []
+        assert {k: r for k, r in found.items() if not r.empty()} == {
+            k: r for k, r in expected.items() if not r.empty()
+        }
+
+
+cut_lists = st.lists(
+    st.builds(
+        Cut,
+        st.integers(0, 6),
+        st.sampled_from((None, None, 0, 1, 15_001, 45_000, 290_000, 700_000, 90_000_000)),
+    ),
+    max_size=8,
+)
+"""Where steps are cut, and where the wall clock stands then."""
+
+fault_lists = st.lists(st.sampled_from((Fault.NONE, Fault.NONE, Fault.BEFORE, Fault.AFTER)), max_size=12)
+"""What happens to the commits."""
+
+
+def shuffles(log: Sequence[T], places: Iterator[int]) -> list[T]:
+    """The log with each event moved by some places."""
+    keyed = sorted(enumerate(log), key=lambda item: item[0] + next(places, 0))
+    return [event for _, event in keyed]
