@@ -1,11 +1,11 @@
 """A partition's life in miniature: records arrive in some order, steps are cut somewhere, owners die."""
 
+import contextlib
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
-from hypothesis import strategies as st
 
 from csstream.core.audit import Auditor
 from csstream.core.engine import Engine, Record
@@ -13,9 +13,11 @@ from csstream.core.facts import AnyFact
 from csstream.core.rules import Alert
 from csstream.core.scoreboard import Scoreboard
 from csstream.events import TOPIC_OF, Event, Reject, decode
+from csstream.ledgers import FencedError
 from csstream.ledgers.memory import Fault, MemoryLedger, Store
 from csstream.policy import Policy
 from csstream.runner import Runner
+from tests.laws.logs import bytes_of
 from tests.laws.oracle import Audit
 from tests.laws.views import shaped, told
 
@@ -52,6 +54,8 @@ class Cut:
     records: int
     beyond_ms: int | None
     budget: int = 1 << 62
+    taken_over: bool = False
+    """A second owner opens the ledger before the step; the first does not know yet, and steps too."""
 
 
 @dataclass
@@ -92,23 +96,30 @@ def live(
     After each fault the runner itself opens the ledger again, which makes a new engine from the rows.
     """
     store = Store()
-    runner = Runner(policy, MemoryLedger(store, iter([*faults])), TOPICS)
+    ledger_faults = iter([*faults])
+    runner = Runner(policy, MemoryLedger(store, ledger_faults), TOPICS)
     drive(runner.open())
-    queue = list(records)
+    arrived: list[Record] = []
     newest = 0
-    for cut in [*cuts, Cut(len(queue), None), Cut(0, None)]:
-        now_fed, queue = queue[: cut.records], queue[cut.records :]
-        for topic in TOPICS:
-            runner.feed(topic, [record for record in now_fed if record.topic == topic])
-        for record in now_fed:
-            newest = max(newest, event_ms(record))
+    for cut in [*cuts, Cut(len(records), None), Cut(0, None)]:
+        fed = records[len(arrived) : len(arrived) + cut.records]
+        arrived += fed
+        feed(runner, fed)
+        newest = max([newest, *map(event_ms, fed)])
         now = None if cut.beyond_ms is None else newest + cut.beyond_ms
+        if cut.taken_over:
+            first, runner = runner, Runner(policy, MemoryLedger(store, ledger_faults), TOPICS)
+            drive(runner.open())
+            feed(runner, [record for record in arrived if record.offset >= runner.positions[record.topic]])
+            kept = len(store.facts), len(store.alerts), len(store.dead_letters), dict(store.rows)
+            with contextlib.suppress(FencedError):
+                drive(first.step(now))
+            assert kept == (len(store.facts), len(store.alerts), len(store.dead_letters), store.rows)
         if cut.budget < 1 << 62:
             drive(runner.step(now, budget=cut.budget))
         else:
             settle(runner, now)
     settle(runner, newest if end_ms is None else end_ms)
-    assert not queue
     dead = {(d.record.topic, d.record.offset) for d in store.dead_letters}
     accepted = []
     for record in records:
@@ -116,6 +127,12 @@ def live(
         if not isinstance(event, Reject) and (record.topic, record.offset) not in dead:
             accepted.append(event)
     return Life(store, runner.engine, accepted, runner.failed)
+
+
+def feed(runner: Runner, records: Sequence[Record]) -> None:
+    """Hand records to the lists of their topics."""
+    for topic in TOPICS:
+        runner.feed(topic, [record for record in records if record.topic == topic])
 
 
 def settle(runner: Runner, now: int | None) -> None:
@@ -178,18 +195,31 @@ def assert_today(life: Life, policy: Policy) -> None:
         }
 
 
-cut_lists = st.lists(
-    st.builds(
-        Cut,
-        st.integers(0, 6),
-        st.sampled_from((None, None, 0, 1, 15_001, 45_000, 290_000, 700_000, 90_000_000)),
-    ),
-    max_size=8,
-)
-"""Where steps are cut, and where the wall clock stands then."""
+BEYOND_MS = (None, None, 0, 1, 15_001, 45_000, 290_000, 700_000, 90_000_000)
 
-fault_lists = st.lists(st.sampled_from((Fault.NONE, Fault.NONE, Fault.BEFORE, Fault.AFTER)), max_size=12)
-"""What happens to the commits."""
+cut_lists = bytes_of(2, 0, 8).map(
+    lambda data: [
+        Cut(
+            a % 7,
+            BEYOND_MS[b % len(BEYOND_MS)],
+            budget=1 if a > 230 else 1 << 62,
+            taken_over=200 < a <= 230,
+        )
+        for a, b in zip(*[iter(data)] * 2, strict=False)
+    ]
+)
+"""Where steps are cut and the wall clock stands then, where a budget ends a step, and where owners change."""
+
+fault_lists = bytes_of(1, 0, 12).map(
+    lambda data: [
+        Fault.NONE if at % 4 == 3 else (Fault.NONE, Fault.BEFORE, Fault.AFTER)[n % 3]
+        for at, n in enumerate(data)
+    ]
+)
+"""What happens to the commits; a partition is given up after five failures in a row."""
+
+places = bytes_of(24, 0, 1).map(lambda data: [n % 7 for n in data])
+"""By how many places each event of a log is moved."""
 
 
 def shuffles(log: Sequence[T], places: Iterator[int]) -> list[T]:

@@ -1,13 +1,21 @@
 """The laws of the house (DESIGN, Laws), on random logs through the runner and the memory ledger."""
 
+import itertools
+from collections import Counter, defaultdict
 from typing import Any
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from csstream.core.audit import Auditor
+from csstream.core.engine import Record
+from csstream.core.facts import AnyFact
+from csstream.core.scoreboard import COUNTS, Scoreboard, Scores
 from csstream.ledgers.memory import Fault
+from csstream.merge import Merge
 from tests.laws.live import (
+    TOPICS,
     Cut,
     assert_live_equals_replay,
     cut_lists,
@@ -18,13 +26,34 @@ from tests.laws.live import (
     seen,
     shuffles,
 )
+from tests.laws.live import (
+    places as moves,
+)
 from tests.laws.logs import logs, logs_with_copies
 from tests.laws.test_agreement import POLICIES
-from tests.laws.views import ordered, program
+from tests.laws.views import by_customer, newest, ordered, program, read
 
 policies = st.sampled_from(("handbook", "jd", "closing"))
-moves = st.lists(st.integers(0, 6), max_size=24)
-many = settings(max_examples=150, deadline=None)
+many = settings(max_examples=1_000, deadline=None)
+
+
+def facts_of(log: Any, auditor: Auditor) -> list[AnyFact]:
+    """All facts of a log."""
+    events = read(log)
+    clocks = newest(events, auditor.policy)
+    return [
+        fact
+        for (shop, customer), own in by_customer(events).items()
+        for fact in auditor.story(shop, customer, own, clocks[shop], lambda _agent, _ts: None).facts.all()
+    ]
+
+
+def counted(scores: Scores) -> Counter[Any]:
+    """A row of figures as a multiset, so that rows can be added up."""
+    found: Counter[Any] = Counter({name: getattr(scores, name) for name in COUNTS})
+    found.update(("response", ms) for ms in scores.responses)
+    found.update(("first", ms) for ms in scores.first_responses)
+    return +found
 
 
 @given(log=logs_with_copies(), policy=policies, cuts=cut_lists)
@@ -37,7 +66,9 @@ def test_law_1_the_same_log_gives_the_same_bytes(log: Any, policy: str, cuts: li
     assert first.store.rows == second.store.rows
 
 
-@given(log=logs(), policy=policies, ticks=st.lists(st.integers(0, 90_000_000), max_size=6))
+@given(
+    log=logs(), policy=policies, ticks=st.binary(max_size=6).map(lambda data: [n * n * 1_400 for n in data])
+)
 @many
 def test_law_2_looking_at_the_clock_more_often_changes_no_fact(
     log: Any, policy: str, ticks: list[int]
@@ -63,7 +94,9 @@ def test_law_3_shuffled_duplicated_or_split_a_log_gives_the_same_facts(
     expected = program(log, POLICIES[policy])
     shuffled = shuffles([*log, *log[::halves]], iter(places * 2))
     found = program([e for n in range(halves) for e in shuffled[n::halves]], POLICIES[policy])
-    expected.duplicates = found.duplicates = expected.conflicts = found.conflicts = 0  # more copies, more counted
+    expected.duplicates = found.duplicates = expected.conflicts = found.conflicts = (
+        0  # more copies, more counted
+    )
     assert ordered(found) == ordered(expected)
 
 
@@ -120,3 +153,67 @@ def test_law_7_live_equals_a_replay_of_the_records_it_accepted(
     life = live(records_of(shuffles(log, iter(places))), POLICIES[policy], cuts)
     assert_live_equals_replay(life, POLICIES[policy])
     assert replayed(life, POLICIES[policy]).waits.keys() == seen(life, POLICIES[policy]).waits.keys()
+
+
+@given(
+    values=st.binary(min_size=1, max_size=40),
+    parts=st.binary(min_size=40, max_size=40),
+    policy=policies,
+    log=logs(),
+)
+@many
+def test_law_8_figures_merge_in_any_order_and_grouping(
+    values: bytes, parts: bytes, policy: str, log: Any
+) -> None:
+    auditor = Auditor(POLICIES[policy])
+    facts = list(facts_of(log, auditor))
+    whole = Scoreboard(POLICIES[policy], auditor.calendar)
+    for fact in facts:
+        whole.learn(fact)
+    pieces = [Scoreboard(POLICIES[policy], auditor.calendar) for _ in range(3)]
+    for fact, part in zip(facts, itertools.cycle(parts), strict=False):
+        pieces[part % 3].learn(fact)
+    merged: dict[Any, Counter[Any]] = defaultdict(Counter)
+    for piece in reversed(pieces):
+        for key, scores in piece.rows.items():
+            merged[key] += counted(scores)
+    assert merged == {key: counted(scores) for key, scores in whole.rows.items()}
+    for fact in facts[:: 1 + len(values) % 3]:  # what is taken back leaves no trace
+        whole.learn(fact, -1)
+        whole.learn(fact)
+    assert {key: counted(scores) for key, scores in whole.rows.items()} == merged
+
+
+@given(
+    lists=st.lists(st.lists(st.integers(0, 9), max_size=6), min_size=3, max_size=3),
+    unread=st.lists(st.booleans(), min_size=3, max_size=3),
+    limit=st.integers(1, 4),
+)
+@many
+def test_law_9_a_merge_always_makes_progress(lists: list[list[int]], unread: list[bool], limit: int) -> None:
+    merge = Merge(TOPICS)
+    at_hand = 0
+    for topic, times, more in zip(TOPICS, lists, unread, strict=True):
+        merge.expect(topic, more)
+        merge.add(topic, [Record(topic, 0, n, b"", time) for n, time in enumerate(times)])
+        at_hand += len(times)
+    taken: list[Record] = []
+    while all(times or not more for times, more in zip(lists, unread, strict=True)) and at_hand > len(taken):
+        some = merge.take(limit)
+        if not some:
+            # Only what a topic with unread records may still come before is held back.
+            assert any(unread)
+            assert merge.at_hand() == at_hand - len(taken)
+            drained = [t for t, more in zip(TOPICS, unread, strict=True) if more]
+            assert any(merge.last_offset(topic) is None for topic in drained)
+            break
+        taken += some
+    if any(more and not times for times, more in zip(lists, unread, strict=True)):
+        assert not merge.take(limit)
+        taken += merge.take(99, waive=True)
+        assert sum(merge.waived.values()) >= 1
+    for topic in TOPICS:
+        own = [record.offset for record in taken if record.topic == topic]
+        assert own == sorted(own) == list(range(len(own))), "the order within a topic is kept"
+    if not any(unread):
+        assert len(taken) == at_hand
