@@ -1,0 +1,5 @@
+"""`python -m csstream` is `csstream`."""
+
+from csstream.cli import main
+
+main()

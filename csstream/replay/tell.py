@@ -1,0 +1,325 @@
+"""The second pass: the customers of one range, told one after the other under every policy.
+
+What they tell goes to part files in the order of the final ones, so that in the end there is little left to do
+but to put the parts one behind the other.
+"""
+
+import pickle
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from csstream.core.audit import Auditor
+from csstream.core.canon import Standing
+from csstream.core.facts import Wait
+from csstream.core.rules import Alert
+from csstream.core.scoreboard import WITHIN_MS, Scoreboard
+from csstream.events import Event, Profile
+from csstream.policy import Policy
+from csstream.replay.crew import look_up
+from csstream.replay.report import LONGEST
+from csstream.replay.sort import Run, read_range
+from csstream.replay.tables import write_part
+
+KINDS = ("consult", "flag", "reception", "wait")
+"""Kinds of facts, in the order of `facts.jsonl`."""
+
+_fact_id = attrgetter("fact")
+_ts = attrgetter("ts")
+_encode_lines = msgspec.json.Encoder().encode_lines
+_AT_ONCE = 4_096  # facts encoded in one go
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What every range needs to know. It lies in a file: workers may be older than it."""
+
+    folder: Path
+    runs: tuple[Run, ...]
+    policies: tuple[Policy, ...]
+    clocks: tuple[Mapping[str, int], ...]
+    """By policy: the clock of each shop (epoch ms)."""
+    profiles: tuple[Sequence[Profile], ...]
+    """By policy: the standing profiles."""
+
+
+@dataclass(slots=True)
+class Part:
+    """What one range told under one policy; its files lie in `folder`."""
+
+    folder: Path
+    number: int
+    ends: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """First and last fact id by kind."""
+    facts: dict[str, int] = field(default_factory=dict)
+    alerts: dict[tuple[str, str], int] = field(default_factory=dict)
+    duplicates: int = 0
+    conflicts: int = 0
+    newest: dict[str, int] = field(default_factory=dict)
+    """Newest `ts` of a standing event by shop."""
+    hours: dict[str, list[list[int]]] = field(default_factory=dict)
+    longest: list[Wait] = field(default_factory=list)
+    profiles: list[Profile] = field(default_factory=list)
+
+    def path(self, what: str) -> Path:
+        """The file of a kind of fact, of `alerts` or of `rows`."""
+        return self.folder / f"{self.number}.{what}"
+
+
+@dataclass(slots=True)
+class Told:
+    """What one range told: how much was read, and one part a policy."""
+
+    number: int
+    bytes: int
+    events: dict[str, int]
+    customers: int
+    parts: list[Part]
+
+
+@lru_cache(maxsize=1)
+def _plan(path: Path, _version: int) -> "tuple[Plan, list[_Teller]]":
+    plan: Plan = pickle.loads(path.read_bytes())  # noqa: S301 - our own file, in a folder of our own
+    return plan, [_Teller(plan, at) for at in range(len(plan.policies))]
+
+
+def tell_range(path: Path, version: int, number: int, size: int) -> Told:
+    """Tell all customers of range `number` (and agents, whose own events tell nothing yet but their profiles)."""
+    plan, tellers = _plan(path, version)
+    groups = read_range(plan.runs, number)
+    told = Told(number, size, {}, 0, [])
+    for teller in tellers:
+        teller.begin(number)
+    types: dict[type, int] = {}
+    for place in sorted(groups):
+        look_up()
+        events = groups.pop(place)
+        for event in events:
+            cls = type(event)
+            types[cls] = types.get(cls, 0) + 1
+        if place[0]:
+            told.customers += 1
+            for teller in tellers:
+                teller.customer(events)
+        else:
+            for teller in tellers:
+                teller.agent(events)
+    told.events = {str(cls.__struct_config__.tag): n for cls, n in types.items()}  # type: ignore[attr-defined]
+    told.parts = [teller.end() for teller in tellers]
+    return told
+
+
+class _Teller:
+    """Tells under one policy."""
+
+    def __init__(self, plan: Plan, at: int) -> None:
+        self.policy = plan.policies[at]
+        self.auditor = Auditor(self.policy)
+        self.clocks = plan.clocks[at]
+        self.folder = plan.folder / f"policy-{at}"
+        profiles: dict[str, list[Profile]] = {shop: [] for shop in self.clocks}
+        for profile in plan.profiles[at]:
+            profiles[profile.shop].append(profile)
+        self.groups = {shop: groups_of(own) for shop, own in profiles.items()}
+
+    def begin(self, number: int) -> None:
+        self.part = Part(self.folder, number)
+        self.boards: dict[str, Scoreboard] = {}
+        self.alerts: list[Alert] = []
+        self.files = {kind: _Facts(self.part, kind) for kind in KINDS}
+        self.waits = self.files["wait"]
+        self.receptions = self.files["reception"]
+        self.consults = self.files["consult"]
+        self.flags = self.files["flag"]
+        self.long: list[tuple[int, Wait]] = []
+        self.bar = -1
+
+    def agent(self, events: list[Event]) -> None:
+        """An agent's own events: what stands counts, and moves the clock."""
+        standing = Standing(events, self.policy.lateness_horizon_ms)
+        last = standing.events[-1]
+        self._count(last.shop, last.ts_ms, standing.duplicates, standing.conflicts)
+        self.part.profiles += [event for event in standing.events if type(event) is Profile]
+
+    def customer(self, events: list[Event]) -> None:
+        """A customer's story."""
+        shop, customer = events[0].shop, events[0].customer
+        assert customer is not None
+        clock = self.clocks[shop]
+        story = self.auditor.story(shop, customer, events, clock, self.groups[shop])
+        # Only a conflicting copy can be newer than all that stands: a duplicate has the same `ts`.
+        stands = Standing(events, self.policy.lateness_horizon_ms).events if story.conflicts else events
+        self._count(shop, max(map(_ts, stands)), story.duplicates, story.conflicts)
+        board = self.boards.get(shop)
+        if board is None:
+            board = self.boards[shop] = Scoreboard(self.policy, self.auditor.calendar)
+        facts = story.facts
+        for wait in facts.waits:
+            board.learn_wait(wait)
+        for reception in facts.receptions:
+            board.learn_reception(reception)
+        for consult in facts.consults:
+            board.learn_consult(consult)
+        self._look_at(shop, facts.waits, clock)
+        self.waits.add(facts.waits)
+        self.receptions.add(facts.receptions)
+        self.consults.add(facts.consults)
+        if facts.flags:
+            self.flags.add(facts.flags)
+        self.alerts += story.alerts
+
+    def _count(self, shop: str, newest: int, duplicates: int, conflicts: int) -> None:
+        part = self.part
+        part.duplicates += duplicates
+        part.conflicts += conflicts
+        if newest > part.newest.get(shop, -1):
+            part.newest[shop] = newest
+
+    def _look_at(self, shop: str, waits: Sequence[Wait], clock: int) -> None:
+        """What only the report shows: waits by the hour, and the longest ones."""
+        hours = self.part.hours.get(shop)
+        if hours is None:
+            hours = self.part.hours[shop] = [[0, 0] for _ in range(24)]
+        calendar, span = self.auditor.calendar, self.policy.hours
+        for wait in waits:
+            outcome = wait.outcome
+            if wait.class_ != "normal" or outcome == "void":
+                continue
+            since, until = wait.since, wait.until
+            ms = (clock if until is None else until) - since
+            if ms > self.bar:
+                self._keep(ms, wait)
+            if outcome != "bot" and (span is None or calendar.within(since, span)):
+                hour = hours[calendar.time_of_day_ms(since) // 3_600_000]
+                hour[0] += 1
+                if outcome != "answered" or ms > WITHIN_MS:
+                    hour[1] += 1
+
+    def _keep(self, ms: int, wait: Wait) -> None:
+        self.long.append((ms, wait))
+        if len(self.long) >= 8 * LONGEST:
+            self.long = longest(self.long)
+            self.bar = self.long[-1][0] - 1
+
+    def end(self) -> Part:
+        part = self.part
+        for file in self.files.values():
+            file.close()
+        self.alerts.sort(key=lambda alert: (alert.ts, alert.alert))
+        part.path("alerts").write_bytes(_encode_lines(self.alerts))
+        for alert in self.alerts:
+            key = alert.rule, alert.severity
+            part.alerts[key] = part.alerts.get(key, 0) + 1
+        self.alerts = []
+        write_part(self.boards, part.path("rows"))
+        part.longest = [wait for _, wait in longest(self.long)]
+        return part
+
+
+def longest(waits: Sequence[tuple[int, Wait]]) -> list[tuple[int, Wait]]:
+    """The longest of some waits, longest first, ties by fact id."""
+    return sorted(waits, key=lambda each: (-each[0], each[1].fact))[:LONGEST]
+
+
+class _Facts:
+    """The facts of one kind on their way to their file, sorted by id."""
+
+    def __init__(self, part: Part, kind: str) -> None:
+        self._part = part
+        self._kind = kind
+        self._path = part.path(kind)
+        self._file = self._path.open("wb")
+        self._held: list[Any] = []
+        self._number = 0
+        self._first = self._last = ""
+        self._sorted = True
+
+    def add(self, facts: list[Any]) -> None:
+        """The facts of one customer; customers come in the order of their ids."""
+        if len(facts) > 1:
+            facts.sort(key=_fact_id)
+        elif not facts:
+            return
+        first = facts[0].fact
+        if first < self._last:
+            self._sorted = False  # one customer's name begins with another's: `a` and `a|b`
+        elif not self._number and not self._held:
+            self._first = first
+        self._last = facts[-1].fact
+        self._held += facts
+        if len(self._held) >= _AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.write(_encode_lines(self._held))
+        self._number += len(self._held)
+        self._held = []
+
+    def close(self) -> None:
+        self._flush()
+        self._file.close()
+        if not self._sorted:
+            lines = sorted(self._path.read_bytes().splitlines(keepends=True), key=id_of)
+            self._path.write_bytes(b"".join(lines))
+            self._first, self._last = id_of(lines[0]), id_of(lines[-1])
+        if self._number:
+            self._part.facts[self._kind] = self._number
+            self._part.ends[self._kind] = self._first, self._last
+
+
+class _Name(msgspec.Struct):
+    fact: str
+
+
+_name = msgspec.json.Decoder(_Name).decode
+
+
+def id_of(line: bytes) -> str:
+    """The id of an encoded fact."""
+    return _name(line).fact
+
+
+def groups_of(profiles: Sequence[Profile]) -> Callable[[str | None, int], str | None]:
+    """The group of an agent at an instant: of his latest profile then known and valid (SPEC 8)."""
+    by_agent: dict[str, list[Profile]] = {}
+    for profile in profiles:
+        by_agent.setdefault(profile.agent, []).append(profile)
+    steps: dict[str, tuple[array[int], list[str | None]]] = {}
+    for agent, own in by_agent.items():
+        instants = sorted({max(_valid(profile), profile.ts_ms) for profile in own})
+        steps[agent] = (
+            array("q", instants),
+            [
+                max(
+                    (p for p in own if p.ts_ms <= t and _valid(p) <= t),
+                    key=lambda p: (_valid(p), p.ts_ms, p.id),
+                ).group
+                for t in instants
+            ],
+        )
+
+    def group_of(agent: str | None, ts: int) -> str | None:
+        found = steps.get(agent) if agent is not None else None
+        if found is None:
+            return None
+        at = bisect_right(found[0], ts)
+        return found[1][at - 1] if at else None
+
+    return group_of
+
+
+def _valid(profile: Profile) -> int:
+    since = profile.valid_from
+    return since if isinstance(since, int) else profile.ts_ms
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Lay the plan down for `tell_range`."""
+    path.write_bytes(pickle.dumps(plan))

@@ -1,0 +1,1 @@
+"""The embedded driver: one process, nothing else needed. The demo plays a shop through it."""

@@ -1,0 +1,103 @@
+"""The life of a partition: poison, gaps, what is cut, what is given up."""
+
+from typing import Any
+
+import pytest
+
+from csstream.core import shop as shop_module
+from csstream.core.engine import Record
+from csstream.events import Event
+from csstream.ledgers import LedgerError
+from csstream.ledgers.memory import Fault, MemoryLedger, Store
+from csstream.policy import load
+from csstream.runner import MAX_RELOADS, GapError, Runner
+from tests.laws.live import TOPICS, drive, feed, records_of, settle
+from tests.laws.notation import chat
+
+LINES = (
+    "10:00:00 c>A",
+    "10:00:10 A human",
+    "10:00:20 c>A @d #poison",
+    "10:00:30 c>A @e",
+    "10:00:40 A human @e",
+)
+
+
+def opened(store: Store, *faults: Fault) -> Runner:
+    runner = Runner(load("handbook"), MemoryLedger(store, iter(faults)), TOPICS)
+    drive(runner.open())
+    return runner
+
+
+def test_a_record_that_breaks_the_program_is_set_aside_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receive = shop_module.Shop.receive
+
+    def faulty(self: shop_module.Shop, event: Event, topic: str) -> Any:
+        if event.id == "poison":
+            raise RuntimeError("a bug")
+        return receive(self, event, topic)
+
+    monkeypatch.setattr(shop_module.Shop, "receive", faulty)
+    store = Store()
+    runner = opened(store)
+    records = records_of(chat(*LINES))
+    feed(runner, records)
+    settle(runner, None)
+    [letter] = store.dead_letters
+    assert (letter.reason, letter.record) == ("internal", records[2])
+    assert "RuntimeError: a bug" in letter.error, "the trace is there for whoever mends it"
+    assert [fact.customer for fact in store.facts if fact.fact.startswith("wait|")] == ["c", "e"]
+    assert store.positions["cs.chat"] == len(records)
+    assert runner.failed == {"internal": 2}
+
+
+def test_a_list_that_begins_too_late_is_a_gap_and_not_skipped_over() -> None:
+    runner = opened(Store())
+    records = records_of(chat(*LINES))
+    runner.feed("cs.chat", records[:2])
+    with pytest.raises(GapError, match="record 2 is needed next, and 3 came"):
+        runner.feed("cs.chat", records[3:])
+    runner.feed("cs.chat", records[2:])
+    settle(runner, None)
+    assert runner.positions["cs.chat"] == len(records)
+
+
+def test_records_that_are_already_kept_are_cut_off() -> None:
+    store = Store()
+    records = records_of(chat(*LINES))
+    first = opened(store)
+    feed(first, records[:3])
+    settle(first, None)
+    second = opened(store)
+    feed(second, records)  # read again from the beginning
+    settle(second, None)
+    assert store.positions["cs.chat"] == len(records)
+    assert second.process.events == {("cs.chat", "applied"): 2}
+
+
+def test_a_ledger_that_never_answers_well_is_given_up_and_says_so() -> None:
+    runner = opened(Store(), *[Fault.BEFORE] * 50)
+    records = records_of(chat(*LINES))
+    feed(runner, records)
+    with pytest.raises(LedgerError):
+        settle(runner, None)
+    assert runner.failed["ledger"] == MAX_RELOADS + len(records) + 1
+
+
+def test_a_step_without_anything_to_keep_is_no_transaction() -> None:
+    store = Store()
+    runner = opened(store)
+    assert drive(runner.step(1_000)) is False
+    assert store.positions == {}
+
+
+def test_malformed_records_are_dead_letters_with_their_bytes_once() -> None:
+    store = Store()
+    runner = opened(store, Fault.BEFORE, Fault.NONE, Fault.AFTER)
+    bad = [Record("cs.chat", 0, n, b'{"text":"secret words"', n) for n in range(3)]
+    feed(runner, bad)
+    settle(runner, None)
+    assert [letter.record for letter in store.dead_letters] == bad
+    assert "secret" not in "".join(letter.error for letter in store.dead_letters)
