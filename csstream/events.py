@@ -258,8 +258,14 @@ def _as_ms(value: Time) -> int:
     return value
 
 
+_MONEY = Decimal(10) ** 12
+_FINEST = -12
+"""Digits after the point that an amount may have; beyond them it is a mistake, and slow to round."""
+
+
 def _is_money(amount: Decimal) -> bool:
-    return amount.is_finite() and abs(amount) < 10**12 and amount >= 0
+    exponent = amount.as_tuple().exponent
+    return isinstance(exponent, int) and _FINEST <= exponent <= 12 and 0 <= amount < _MONEY
 
 
 NAMED_SENDERS = frozenset({"human", "assist_bot"})
@@ -357,5 +363,5 @@ def _missing(name: str) -> Reject:
 
 def _bad_version(version: int) -> Reject:
     if version > 1:
-        return Reject("unsupported_version", f"version {version}; this program reads version 1: upgrade it")
+        return Reject("unsupported_version", f"version {_shown(version)}; this program reads version 1: upgrade it")
     return _bad("v", version)

@@ -8,7 +8,7 @@ Kept are the base (the state before the oldest kept event) and the events since:
 or a spam mark can reach them. Everything else is derived.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 
 from csstream.core.canon import Standing, copy_state, settle, tell
 from csstream.core.conversation import NEVER, Concluded, Conversation, Rules, State
@@ -16,7 +16,7 @@ from csstream.core.facts import AnyFact
 from csstream.core.rows import CustomerRow
 from csstream.core.rules import Alert, Case, GroupOf, alerts
 from csstream.core.step import ShopStep
-from csstream.events import Event, Message, Spam, canonical
+from csstream.events import Event, Spam, canonical
 
 APPLIED, LATE, DUPLICATE, CONFLICT, TOO_LATE = "applied", "late", "duplicate", "conflict", "too_late"
 
@@ -31,8 +31,8 @@ class Customer:
     """A customer of a shop. `settled_ms` arguments: the instant up to which the shop's dues are worked off."""
 
     __slots__ = (
-        "base", "conversation", "due", "events", "fired", "flagged", "group_of", "ids", "name", "newest",
-        "revs", "rules", "shop", "started", "trimmed_ms", "worked",
+        "base", "conversation", "due", "events", "fired", "flagged", "group_of", "ids", "marked", "name",
+        "newest", "pending", "revs", "rules", "shop", "simple", "started", "trimmed_ms", "worked",
     )  # fmt: skip
 
     def __init__(self, rules: Rules, shop: str, name: str, group_of: GroupOf) -> None:
@@ -42,7 +42,10 @@ class Customer:
         self.group_of = group_of
         self.base = State()
         self.events: list[Event] = []  # every copy, in canonical order
+        self.pending: list[Event] = []  # accepted, not folded yet; empty between steps
+        self.simple = True  # nothing pending needs more than its turn
         self.ids: set[str] = set()
+        self.marked: set[str] = set()
         self.newest: dict[str, int] = {}  # by topic
         self.trimmed_ms = -1  # events before it are folded into the base
         self.revs: dict[str, tuple[int, int]] = {}  # (revision, ts) of what was published more than once
@@ -55,42 +58,57 @@ class Customer:
 
     # ---- events -----------------------------------------------------------------------------------------
 
-    def receive(self, event: Event, topic: str, settled_ms: int, step: ShopStep) -> str:
-        """Take in one event; what it concludes or corrects goes to `step`. Returns how it was taken."""
+    def accept(self, event: Event, topic: str) -> str:
+        """Judge one event in its turn of arrival (`applied`, `duplicate`, `conflict`, `too_late`) and note it.
+
+        `absorb` folds what was noted: first judged one by one, then folded in canonical order, so that what a
+        step happens to hold decides neither what is accepted nor, more often than it must, that it is corrected.
+        """
         ts = event.ts_ms
         newest = self.newest.get(topic, -1)
-        known = event.id in self.ids
-        if known and event in self.events:
-            return DUPLICATE
-        if ts < newest - self.rules.policy.lateness_horizon_ms or ts < self.trimmed_ms:
+        horizon = self.rules.policy.lateness_horizon_ms
+        result = APPLIED
+        if event.id in self.ids:
+            for other in (*self.events, *self.pending):
+                if other.id == event.id:
+                    if other == event:
+                        return DUPLICATE
+                    if abs(other.ts_ms - ts) <= horizon:
+                        result = CONFLICT
+        if ts < newest - horizon or ts < self.trimmed_ms:
             return TOO_LATE
         if ts > newest:
             self.newest[topic] = ts
-        events = self.events
-        in_order = not events or canonical(event) > canonical(events[-1])
-        if (
-            in_order
-            and not known
-            and ts > self.worked
-            and type(event) is not Spam
-            and not self._marked(event)
-        ):
-            events.append(event)
-            self.ids.add(event.id)
-            self.conversation.apply(event)
-            self._conclude(step)
-            # Corrections start from what is published at `settled_ms`, so nobody may lag behind it.
-            while (due := self._busy_due()) < settled_ms:
-                self.pass_due(due, step)
-            return APPLIED
-        result = self._correct(event, settled_ms, step)
-        return APPLIED if in_order and result == LATE and ts > self.worked else result
+        if event.id in self.ids or event.id in self.marked or type(event) is Spam:
+            self.simple = False
+        self.ids.add(event.id)
+        self.pending.append(event)
+        return result
 
-    def _marked(self, event: Event) -> bool:
-        """Whether a mark that came before the message covers it."""
-        return type(event) is Message and any(
-            type(other) is Spam and other.message == event.id for other in self.events
+    def absorb(self, settled_ms: int, step: ShopStep) -> None:
+        """Fold what was accepted since; what it concludes or corrects goes to `step`."""
+        pending, events = self.pending, self.events
+        if not pending:
+            return
+        if len(pending) > 1:
+            pending.sort(key=canonical)
+        first = pending[0]
+        simple = (
+            self.simple
+            and first.ts_ms > self.worked
+            and (not events or canonical(first) > canonical(events[-1]))
         )
+        self.pending = []
+        self.simple = True
+        if not simple:
+            self._correct(pending, settled_ms, step)
+            return
+        events += pending
+        self.conversation.play(pending)
+        self._conclude(step)
+        # Corrections start from what is published at `settled_ms`, so nobody may lag behind it.
+        while (due := self._busy_due()) < settled_ms:
+            self.pass_due(due, step)
 
     def _conclude(self, step: ShopStep) -> None:
         """Publish what the fold has just concluded in order of time."""
@@ -138,12 +156,12 @@ class Customer:
 
     # ---- corrections ------------------------------------------------------------------------------------
 
-    def _correct(self, event: Event, settled_ms: int, step: ShopStep) -> str:
-        before, _, conflicts_before = self._told(settled_ms)
+    def _correct(self, events: list[Event], settled_ms: int, step: ShopStep) -> None:
+        before, _ = self._told(settled_ms)
         old_alerts = self._alerts(_with_open(before, settled_ms))
-        insort(self.events, event, key=canonical)
-        self.ids.add(event.id)
-        after, worked, conflicts = self._told(settled_ms)
+        self.events = sorted([*self.events, *events], key=canonical)
+        self._mark()
+        after, worked = self._told(settled_ms)
         new = _with_open(after, settled_ms)
         self._publish_difference(before.out, after.out, step)
         new_alerts = self._alerts(new)
@@ -157,7 +175,10 @@ class Customer:
         for gone in was.values():
             step.retract_alert(gone, self)
         self._adopt(after, worked, settled_ms)
-        return CONFLICT if conflicts > conflicts_before else LATE
+
+    def _mark(self) -> None:
+        """Note which messages marks cover by name: one that comes after its mark is dropped at once."""
+        self.marked = {e.message for e in self.events if type(e) is Spam and e.message is not None}
 
     def _publish_difference(self, before: Concluded, after: Concluded, step: ShopStep) -> None:
         was: dict[str, AnyFact] = {fact.fact: fact for fact in before.all()}
@@ -168,13 +189,11 @@ class Customer:
         for gone in was.values():
             step.retract(gone, self)
 
-    def _told(self, settled_ms: int) -> tuple[Conversation, int, int]:
-        """The story of the kept events when all dues before `settled_ms` are worked off, the last of these
-        dues, and the number of conflicts.
-        """
-        standing = Standing(self.events, self.rules.policy.lateness_horizon_ms)
-        told = tell(self.rules, self.shop, self.name, standing.events, copy_state(self.base))
-        return told, pass_time(told, settled_ms), standing.conflicts
+    def _told(self, settled_ms: int) -> tuple[Conversation, int]:
+        """The story of the kept events when all dues before `settled_ms` are worked off, and the last of these."""
+        standing = Standing(self.events, self.rules.policy.lateness_horizon_ms).events
+        told = tell(self.rules, self.shop, self.name, standing, copy_state(self.base))
+        return told, pass_time(told, settled_ms)
 
     def _adopt(self, told: Conversation, worked: int, settled_ms: int) -> None:
         told.out = Concluded()
@@ -262,6 +281,7 @@ class Customer:
         self.base = settle(self.rules, self.shop, self.name, standing, limit, self.base)
         self.events = [event for event in self.events if event.ts_ms >= limit]
         self.ids = {event.id for event in self.events}
+        self._mark()
         self.trimmed_ms = limit
         self.revs = {fact: rev for fact, rev in self.revs.items() if rev[1] >= limit - keep}
 
@@ -284,7 +304,8 @@ class Customer:
         customer.trimmed_ms = row.trimmed_ms
         customer.revs = row.revs
         customer.started = row.started
-        told, worked, _ = customer._told(settled_ms)
+        customer._mark()
+        told, worked = customer._told(settled_ms)
         customer._adopt(told, worked, settled_ms)
         return customer
 

@@ -44,6 +44,7 @@ class Shop:
         ] = {}  # what each customer adds to today without being concluded
         self._dues: list[tuple[int, str]] = []
         self._step: ShopStep | None = None
+        self._pending: set[str] = set()
         self._touched: set[str] = set()
         self._touched_agents: set[str] = set()
         self._ended: list[Key] = []
@@ -69,10 +70,11 @@ class Shop:
             # Who was forgotten may be this one: what lies as far back as that is not known any more.
             customer.trimmed_ms = self.row.forgotten_ms + 1
         self.move_clock(ts)
-        result = customer.receive(event, topic, self.row.settled_ms, self.step)
+        result = customer.accept(event, topic)
         if result in (DUPLICATE, TOO_LATE):
             return result, behind
         self._touched.add(name)
+        self._pending.add(name)
         if type(event) is Message and result != CONFLICT and not event.internal:
             self._messages[event.sender] += 1
             agent = event.agent
@@ -116,10 +118,15 @@ class Shop:
         self._saved = {}
 
     def settle(self, budget: int) -> int:
-        """Work off at most `budget` dues before the clock, in order. Returns what is left of the budget."""
+        """Fold what came in, then work off at most `budget` dues before the clock, in order.
+
+        Returns what is left of the budget.
+        """
         clock = self.row.clock_ms
-        for name in self._touched:
+        for name in self._pending:
+            self.customers[name].absorb(self.row.settled_ms, self.step)
             self._schedule(name)
+        self._pending.clear()
         while self._dues and self._dues[0][0] < clock and budget > 0:
             due, name = heapq.heappop(self._dues)
             customer = self.customers.get(name)

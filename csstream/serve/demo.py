@@ -154,7 +154,15 @@ class _Show:
         if not self.plain:
             self.console.print(self.screen.draw(view, self._status(), *self._size(1)))
         self.console.print(
-            summary(view, result.events, result.dead, result.examples, result.seconds), soft_wrap=True
+            summary(
+                view,
+                result.events,
+                result.dead,
+                result.examples,
+                result.seconds,
+                several_days=self.stage.several_days,
+            ),
+            soft_wrap=True,
         )
         return result
 

@@ -51,6 +51,7 @@ _SEGMENTS = {
     "-": ("   ", " _ ", "   "),
     "%": ("   ", "o/ ", "/o "),
 }
+_AGENTS_WIDTH = 72
 _HEAD, _HEROES, _FOOT = 2, 5, 1
 
 
@@ -99,19 +100,15 @@ class Screen:
         foot = self._footer(status, width)
         lang = status.language
         if width >= WIDE:
-            agents_width = 74
-            waits_rows = max(3, left * 11 // 20)
+            rows = max(4, left * 3 // 5)
             beside = Table.grid(padding=(0, 2, 0, 0))
-            beside.add_column(width=width - agents_width - 2)
-            beside.add_column(width=agents_width)
+            beside.add_column(width=width - _AGENTS_WIDTH - 2)
+            beside.add_column(width=_AGENTS_WIDTH)
             beside.add_row(
-                Group(
-                    _waits(view.waits, waits_rows, lang, several, width - agents_width - 2),
-                    self._alerts(view.alerts, left - waits_rows, lang),
-                ),
-                _agents(view.agents, left, lang, several),
+                _waits(view.waits, rows, lang, several, width - _AGENTS_WIDTH - 2),
+                _agents(view.agents, rows, lang, several),
             )
-            return Group(*top, beside, foot)
+            return Group(*top, beside, self._alerts(view.alerts, left - rows, lang), foot)
         third = left // 3
         spare = max(0, third - 2 - max(1, len(view.waits)))
         waits_rows = third - spare
@@ -144,9 +141,10 @@ class Screen:
         left = Text(f" {status.address}", "cyan")
         right = Text.assemble(
             (say("data", lang, s=f"{status.age_s:.1f} s"), "bold yellow" if stale else ""),
-            f"   {say('rate', lang, n=f'{status.rate:.0f}')}   {say('events', lang, n=f'{status.events:,}')}   ",
-            (f"{say('dead', lang, n=f'{status.dead:,}')} ", "bold yellow" if status.dead else "dim"),
+            f"   {say('rate', lang, n=f'{status.rate:.0f}')}   {say('events', lang, n=f'{status.events:,}')} ",
         )
+        if status.dead:
+            right.append(f"  {say('dead', lang, n=f'{status.dead:,}')} ", "bold yellow")
         return _bar(left, right, width, "")
 
     def _footer(self, status: Status, width: int) -> RenderableType:
@@ -175,11 +173,11 @@ def _bar(left: Text, right: Text, width: int, style: str) -> Text:
     if space < 1:
         left.truncate(max(0, width - right.cell_len - 1))
         space = max(0, width - left.cell_len - right.cell_len)
-    line = Text(style=style, no_wrap=True, overflow="crop", end="")
+    line = Text(style=style, no_wrap=True, overflow="crop")
     line.append_text(left)
     line.append(" " * space)
     line.append_text(right)
-    return line if not style else Text.assemble(line, no_wrap=True, overflow="crop")
+    return line
 
 
 def _heroes(view: View, status: Status, width: int) -> RenderableType:
@@ -189,7 +187,7 @@ def _heroes(view: View, status: Status, width: int) -> RenderableType:
     share = total.share
     cells = (
         (say("longest", lang), span(total.oldest_ms) if view.waits else "-", _STYLES[worst] or "green"),
-        (f"{say('late', lang)} ({total.open})", str(total.late), "bold red" if total.late else "green"),
+        (say("late", lang, n=total.open), str(total.late), "bold red" if total.late else "green"),
         (
             f"{say('share', lang)} {total.within_30}/{total.waits}",
             "-" if share is None else f"{math.floor(share)}%",

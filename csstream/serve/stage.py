@@ -39,6 +39,8 @@ class Stage:
         self.feed = Feed()
         self.dead: Counter[str] = Counter()
         self.examples: list[str] = []
+        self._days: dict[str, str] = {}
+        self.several_days = False
         self._tape = tape
         self._on_alerts = on_alerts
         self._store = Store(keep_published=False)
@@ -75,6 +77,8 @@ class Stage:
         if await self._runner.step(now):
             self._steps.took(time.perf_counter() - began_s, int(time.time() * 1000))
         self._places.clear()
+        for name, shop in self._runner.engine.shops.items():
+            self.several_days |= self._days.setdefault(name, shop.row.day) != shop.row.day
         self.now_ms = max(self.now_ms, now)
         return now >= until_ms or self._tape.ended or not self._tape.ready
 

@@ -41,15 +41,19 @@ def summary(
     dead: Mapping[str, int],
     examples: Sequence[str],
     seconds: float,
+    *,
+    several_days: bool = False,
 ) -> RenderableType:
     """What a run comes to: the figures of the local day it ended on, and counts of the whole run."""
     total = view.total
     parts: list[RenderableType] = [
         Text(
-            f"\n{view.day or 'no event'}: {events} events in {seconds:.1f} s; {view.begun} waits, "
-            f"{len(view.waits)} still open; {view.fired} alerts, {view.standing} still stand"
+            f"\n{view.day or 'no event'}: {events} events in {seconds:.1f} s; {total.waits} waits, "
+            f"{total.open} open; {view.fired} alerts, {view.standing} stand"
         )
     ]
+    if several_days:
+        parts.append(Text("The figures are those of the last day; `csstream replay` counts every day."))
     if view.agents:
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
         table.add_column("agent")

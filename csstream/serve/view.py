@@ -86,9 +86,8 @@ class View:
     """One line a shop."""
     alerts: tuple[AlertLine, ...]
     """Newest first."""
-    begun: int
-    """Waits begun, and alerts fired, since the beginning; alerts that stand now."""
     fired: int
+    """Alerts fired since the beginning; `standing` now."""
     standing: int
 
     @property
@@ -147,14 +146,12 @@ def look(engine: Engine, now_ms: int, alerts: Iterable[AlertLine] = ()) -> View:
     """The view of an engine whose last step is committed."""
     policy = engine.policy
     found: dict[Who, AgentLine] = {}
-    begun = fired = standing = 0
+    fired = standing = 0
     for name, labels, value in engine.readings():
         if isinstance(value, list):
             continue
         put = _PUT.get(name)
-        if name == "waits_started_total":
-            begun += int(value)
-        elif name == "alerts_firing":
+        if name == "alerts_firing":
             standing += int(value)
         elif name == "alerts_total":
             fired += int(value) if labels[2] != "retracted" else 0
@@ -189,7 +186,6 @@ def look(engine: Engine, now_ms: int, alerts: Iterable[AlertLine] = ()) -> View:
         agents=tuple(replace(line) for line in agents),
         totals=tuple(totals.values()),
         alerts=tuple(alerts)[::-1],
-        begun=begun,
         fired=fired,
         standing=standing,
     )

@@ -6,7 +6,7 @@ LANGUAGES = ("en", "zh")
 
 _WORDS = {
     "longest": ("LONGEST WAIT", "最长等待"),
-    "late": ("OVER 30 s", "超过30秒"),
+    "late": ("OVER 30 s OF {n}", "超过30秒/共{n}"),
     "share": ("WITHIN 30 s", "30秒内回复"),
     "mean": ("MEAN, s", "平均响应(秒)"),
     "waiting": ("WAITING", "等待"),
@@ -32,7 +32,7 @@ _WORDS = {
     "data": ("data {s} old", "数据延迟{s}"),
     "rate": ("{n}/s", "{n}/秒"),
     "events": ("{n} events", "{n}条事件"),
-    "dead": ("{n} dead letters", "{n}条无效"),
+    "dead": ("{n} dead", "{n}条无效"),
     "paused": ("PAUSED", "暂停"),
     "reading": ("READING", "读取中"),
     "keys": ("q quit   space pause   + - speed   l 中文", "q 退出   空格 暂停   + - 速度   l English"),

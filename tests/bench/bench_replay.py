@@ -120,9 +120,9 @@ def compare(log: Path, folder: Path, workers: int, rounds: int, title: str) -> N
         f"{title}: {events:,} events, {log.stat().st_size / 1e6:.0f} MB, {workers} workers, {rounds} rounds"
     )
     for name, rate in rates.items():
-        spread = f"{min(seconds[name]):.2f}-{max(seconds[name]):.2f} s"
+        ratio = "" if name == "replay" else f"  replay / {name} = {rates['replay'] / rate:.2f}"
         print(
-            f"  {name:10} {rate:>10,.0f} events/s  ({spread})  replay / {name} = {rates['replay'] / rate:.2f}"
+            f"  {name:10} {rate:>10,.0f} events/s  ({min(seconds[name]):.2f}-{max(seconds[name]):.2f} s){ratio}"
         )
 
 
