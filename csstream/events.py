@@ -259,7 +259,7 @@ def _as_ms(value: Time) -> int:
 
 
 _MONEY = Decimal(10) ** 12
-_FINEST = -12
+_FINEST = -30
 """Digits after the point that an amount may have; beyond them it is a mistake, and slow to round."""
 
 
