@@ -6,7 +6,7 @@ SPEC 1 names the fault. Nothing here raises on any input: a bad record is set as
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
@@ -214,11 +214,15 @@ def content(event: Event) -> bytes:
     return msgspec.json.encode(event, order="sorted")
 
 
-def _decoder() -> Callable[[bytes], Event]:
-    return msgspec.json.Decoder(Event).decode
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, OverflowError)
+"""What a decoder may raise on bytes from outside."""
 
+_decoder = msgspec.json.Decoder(Event)
+_decode: Callable[[bytes], Event] = _decoder.decode
+_decode_lines: Callable[[bytes], list[Event]] = _decoder.decode_lines
 
-_decode = _decoder()
+AT_ONCE = 1_000
+"""Records decoded in one call, where there are many; one bad record makes these be looked at one by one."""
 
 
 def decode(data: bytes) -> Event | Reject:
@@ -230,22 +234,47 @@ def decode(data: bytes) -> Event | Reject:
         if type(event) is Message and type(event.ts) is int and type(event.agent) is str:
             return event  # by far the most common record: nothing is left to check
         fault = _check(event)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, OverflowError):
+    except _UNREADABLE:
         return _refusal(data)
     return event if fault is None else fault
 
 
+def decode_many(records: Sequence[bytes]) -> Iterator[Event | Reject]:
+    """Decode records as `decode` does, faster: the common case is one call for a thousand of them."""
+    for start in range(0, len(records), AT_ONCE):
+        some = records[start : start + AT_ONCE]
+        data = b"\n".join(some)
+        try:
+            events = _decode_lines(data) if len(data) <= MAX_BYTES or max(map(len, some)) <= MAX_BYTES else []
+        except _UNREADABLE:
+            events = []
+        if len(events) != len(some):  # a bad record, or a blank one, which is none
+            yield from map(decode, some)
+            continue
+        for event in events:
+            if type(event) is Message and type(event.ts) is int and type(event.agent) is str:
+                yield event
+            else:
+                fault = _check(event)
+                yield event if fault is None else fault
+
+
 def _check(event: Event) -> Reject | None:
     """What the types cannot say; turns written times into epoch milliseconds."""
-    for name in ("ts", *_TIMES.get(type(event), ())):
-        value = getattr(event, name)
-        if type(value) is str:
-            ms = _epoch_ms(value)
-            if ms is None:
-                return _bad_time(name, value)
-            setattr(event, name, ms)
-    if isinstance(event, Message) and event.sender in NAMED_SENDERS and type(event.agent) is not str:
-        return _missing("agent") if event.agent is UNSET else _bad("agent", event.agent)
+    cls = type(event)
+    if type(event.ts) is str or cls in _TIMES:
+        for name in ("ts", *_TIMES.get(cls, ())):
+            value = getattr(event, name)
+            if type(value) is str:
+                ms = _epoch_ms(value)
+                if ms is None:
+                    return _bad_time(name, value)
+                setattr(event, name, ms)
+    if cls is Message:
+        assert isinstance(event, Message)
+        if event.sender in NAMED_SENDERS and type(event.agent) is not str:
+            return _missing("agent") if event.agent is UNSET else _bad("agent", event.agent)
+        return None
     if isinstance(event, Order) and event.amount is not None and not _is_money(event.amount):
         return _bad("amount", str(event.amount))
     if isinstance(event, Shift) and _as_ms(event.end) < _as_ms(event.start):
@@ -296,7 +325,7 @@ def _refusal(data: bytes) -> Reject:
     """Find the reason for bytes that msgspec refused, in the order a person would look."""
     try:
         raw = msgspec.json.decode(data)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, OverflowError):
+    except _UNREADABLE:
         return Reject("not_json", "not one JSON value in UTF-8; send one object per record")
     if not isinstance(raw, dict):
         return Reject("not_object", f"a JSON {type(raw).__name__}; send an object")
@@ -325,7 +354,7 @@ def _bad_field(raw: dict[str, Any], cls: type[Record]) -> Reject:
             continue
         try:
             msgspec.json.decode(msgspec.json.encode(raw[name]), type=field.type)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, OverflowError):
+        except _UNREADABLE:
             return (
                 _bad_time(name, raw[name]) if name in ("ts", *_TIMES.get(cls, ())) else _bad(name, raw[name])
             )
@@ -363,5 +392,7 @@ def _missing(name: str) -> Reject:
 
 def _bad_version(version: int) -> Reject:
     if version > 1:
-        return Reject("unsupported_version", f"version {_shown(version)}; this program reads version 1: upgrade it")
+        return Reject(
+            "unsupported_version", f"version {_shown(version)}; this program reads version 1: upgrade it"
+        )
     return _bad("v", version)

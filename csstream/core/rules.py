@@ -4,8 +4,10 @@ The rules here are of kind *c*: pure functions of one customer's facts, policy a
 facts. What stands is computed from the waits as they stand; what is published is the difference to before.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -43,8 +45,7 @@ encode = msgspec.json.Encoder().encode
 """An alert as one line of JSON, without the line end."""
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """What a rule of kind c looks at: one wait, its flag if it has one, and who is in which group."""
 
     policy: Policy
@@ -80,30 +81,40 @@ def _of_wait(
     )
 
 
-def wait_levels(case: Case) -> Iterator[Alert]:
+@cache
+def _levels(policy: Policy) -> dict[int, tuple[str, int, str]]:
+    """By `over_ms`: how a level is written in ids and texts, its whole seconds, its severity."""
+    return {
+        level.over_ms: (f"{level.over_ms / 1000:.10g}", level.over_ms // 1000, level.severity)
+        for level in policy.levels
+    }
+
+
+def wait_levels(case: Case) -> list[Alert]:
     """`wait`: a level of `alert.levels` that the wait passed while it was open."""
-    wait = case.wait
+    policy, wait, _, _ = case
+    levels = _levels(policy)
+    one = wait.legs[0].agent if len(wait.legs) == 1 else None
+    found = []
     for passed in wait.levels:
-        level = next(level for level in case.policy.levels if level.over_ms == passed.over_ms)
-        over_s = passed.over_ms // 1000
-        shown = str(over_s) if passed.over_ms % 1000 == 0 else f"{passed.over_ms / 1000:g}"
-        agent = holder_at(wait, passed.ts)
-        alert = _of_wait(
-            case, "wait", f"wait|{wait.wait}|{shown}", level.severity, agent, passed.ts, {"over_s": over_s}
-        )
+        shown, over_s, severity = levels[passed.over_ms]
+        ts = passed.ts
+        agent = one or holder_at(wait, ts)
+        alert = _of_wait(case, "wait", f"wait|{wait.wait}|{shown}", severity, agent, ts, {"over_s": over_s})
         zh, en = (agent, agent) if agent is not None else ("排队", "the queue")
         alert.summary = {
             "zh": f"顾客等待已超过 {shown} 秒（{zh}）：请马上回复或转接",
             "en": f"A customer has waited more than {shown} s ({en}): reply now or hand over",
         }
-        yield alert
+        found.append(alert)
+    return found
 
 
-def closed_while_waiting(case: Case) -> Iterator[Alert]:
+def closed_while_waiting(case: Case) -> list[Alert]:
     """`closed_while_waiting`: an agent closed the window on a customer who was waiting."""
     flag = case.flag
     if flag is None:
-        return
+        return []
     waited_ms = flag.ts - case.wait.since
     alert = _of_wait(
         case, "closed_while_waiting", flag.fact, "critical", flag.agent, flag.ts, {"waited_ms": waited_ms}
@@ -114,7 +125,7 @@ def closed_while_waiting(case: Case) -> Iterator[Alert]:
         "zh": f"{zh} 在顾客等待 {waited_ms // 1000} 秒时关闭了会话：请重新接待并核查",
         "en": f"{en} closed the window on a customer waiting {waited_ms // 1000} s: take the customer back, and check",
     }
-    yield alert
+    return [alert]
 
 
 @dataclass(frozen=True)
@@ -122,7 +133,7 @@ class Rule:
     """One rule of kind c: its name, and what it says of a case."""
 
     name: str
-    judge: Callable[[Case], Iterable[Alert]]
+    judge: Callable[[Case], list[Alert]]
 
 
 RULES = (Rule("wait", wait_levels), Rule("closed_while_waiting", closed_while_waiting))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from csstream.core.calendar import Calendar
+from csstream.core.calendar import Calendar, Day
 from csstream.core.facts import AnyFact, Consult, Reception, Wait
 from csstream.policy import Policy
 
@@ -53,22 +53,13 @@ COUNTS = tuple(name for name in Scores.__struct_fields__ if name not in ("respon
 class Scoreboard:
     """The rows of one shop, from facts in any order."""
 
-    __slots__ = (
-        "_calendar",
-        "_cap",
-        "_closing",
-        "_exclude",
-        "_hours",
-        "_limit",
-        "_policy",
-        "rows",
-        "touched",
-    )
+    __slots__ = ("_calendar", "_closing", "_day", "_exclude", "_hours", "_limit", "_near", "rows")
 
     def __init__(self, policy: Policy, calendar: Calendar) -> None:
         self.rows: dict[Key, Scores] = {}
-        self._policy = policy
         self._calendar = calendar
+        self._day = Day("", 0, 0)  # of the last instant looked up; its rows are near at hand
+        self._near: dict[str | None, Scores] = {}
         self._closing = policy.closing_in_response_time
         self._hours = policy.hours
         self._limit = policy.long_wait_ms
@@ -91,16 +82,27 @@ class Scoreboard:
             found = self.rows[key] = Scores()
         return found
 
+    def _row_at(self, ts: int, agent: str | None) -> Scores:
+        """The row of the local day of an instant. Instants mostly lie in the same day as the one before."""
+        day = self._day
+        if not day.start_ms <= ts < day.end_ms:
+            day = self._day = self._calendar.day(ts)
+            self._near = {}
+        found = self._near.get(agent)
+        if found is None:
+            found = self._near[agent] = self.row(day.name, agent)
+        return found
+
     def learn_wait(self, wait: Wait, sign: int = 1) -> None:
         """Shop figures by the wait and the customer clock, agents' by its legs and the agent clock."""
-        day = self._calendar.day
+        row_at = self._row_at
         normal = wait.class_ == "normal"
         outcome = wait.outcome
         until = wait.until
         if outcome == "void":
             if normal:
                 assert until is not None
-                self.row(day(until).name, None).void += sign
+                row_at(until, None).void += sign
             return
         if not normal and not (self._closing and outcome == "answered"):
             return
@@ -108,7 +110,7 @@ class Scoreboard:
         start = wait.since
         counts = hours is None or self._calendar.within(start, hours)
         if until is not None:
-            end_row = self.row(day(until).name, None)
+            end_row = row_at(until, None)
             if outcome == "answered":
                 if counts:
                     self._respond(end_row, until - start, sign)
@@ -119,7 +121,7 @@ class Scoreboard:
             elif outcome == "bot":
                 end_row.bot += sign
         if normal and counts and outcome != "bot":
-            row = self.row(day(start).name, None)
+            row = row_at(start, None)
             row.waits += sign
             if outcome == "answered" and until is not None and until - start <= WITHIN_MS:
                 row.within_30 += sign
@@ -130,15 +132,14 @@ class Scoreboard:
             end = leg.until
             if leg.outcome == "transferred_unanswered" and normal:
                 assert end is not None
-                name = day(end).name
-                self.row(name, None).transferred_unanswered += sign
-                self.row(name, x).transferred_unanswered += sign
+                row_at(end, None).transferred_unanswered += sign
+                row_at(end, x).transferred_unanswered += sign
             if x is None or (hours is not None and not self._calendar.within(leg.from_ms, hours)):
                 continue
             answered = leg.outcome == "answered"
             if answered:
                 assert end is not None
-                self._respond(self.row(day(end).name, x), end - leg.from_ms, sign)
+                self._respond(row_at(end, x), end - leg.from_ms, sign)
             if not normal:
                 continue
             counted_on = leg.from_ms
@@ -147,7 +148,7 @@ class Scoreboard:
                     continue
                 assert end is not None
                 counted_on = end
-            row = self.row(day(counted_on).name, x)
+            row = row_at(counted_on, x)
             row.waits += sign
             if answered and end is not None and end - leg.from_ms <= WITHIN_MS:
                 row.within_30 += sign
@@ -220,6 +221,9 @@ class Today(Scoreboard):
             return _Scratch()
         self.changed.add(agent)
         return super().row(day, agent)
+
+    def _row_at(self, ts: int, agent: str | None) -> Scores:
+        return self.row(self._calendar.day(ts).name, agent)
 
     def learn(self, fact: AnyFact, sign: int = 1) -> None:
         """Count a fact, or take it back."""

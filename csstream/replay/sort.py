@@ -18,7 +18,7 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.json import Decoder, Encoder
 
-from csstream.events import MAX_BYTES, Event, Order, Profile, Reject, Shift, decode
+from csstream.events import MAX_BYTES, Event, Order, Profile, Reject, Shift, decode, decode_many
 from csstream.replay.crew import look_up
 from csstream.replay.job import ReplayError
 from csstream.replay.read import KEPT, Block, Oversized, lines_of
@@ -114,11 +114,13 @@ def sort_block(
     letters: list[bytes] = []
     number = 0
     ts = -1
-    for line in lines_of(block, block_bytes):
+    lines = lines_of(block, block_bytes)
+    whole = not any(type(line) is Oversized for line in lines)
+    decoded = decode_many(lines) if whole else map(_decode_any, lines)  # type: ignore[arg-type]
+    for line, event in zip(lines, decoded, strict=True):
         number += 1
         if not number & 0xFFF:
             look_up()
-        event = decode(line) if type(line) is bytes else _too_large(line)  # type: ignore[arg-type]
         if type(event) is Reject:
             if type(line) is bytes and not line.strip():
                 run.blank += 1
@@ -175,7 +177,9 @@ def _write(run: Run, groups: dict[Any, list[bytes]]) -> None:
     run.starts.write_bytes(starts.tobytes())
 
 
-def _too_large(line: Oversized) -> Reject:
+def _decode_any(line: bytes | Oversized) -> Event | Reject:
+    if isinstance(line, bytes):
+        return decode(line)
     return Reject("too_large", f"{line.size} bytes; at most {MAX_BYTES} are accepted")
 
 
