@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -559,8 +560,14 @@ def policy_check(file: str, policies: tuple[str, ...], settings: tuple[str, ...]
         click.echo(f"  {field:<28} {shown}")
 
 
+def _terminate(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """The entry point: what goes wrong ends in one line, not in a trace."""
+    # A polite request to end is met like Ctrl-C: half-written files are cleared away.
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         cli(standalone_mode=False)
     except click.exceptions.Exit as done:
