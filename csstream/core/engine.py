@@ -47,6 +47,8 @@ class Record(NamedTuple):
     value: bytes
     time_ms: int = 0
     """Time of the record in its topic, for the merge of topics; not the event's."""
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class DeadLetter(NamedTuple):

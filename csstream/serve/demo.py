@@ -7,11 +7,10 @@ the same way, only faster. In the end the last screen stays, with a summary belo
 
 import asyncio
 import os
-import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -20,7 +19,7 @@ from rich.live import Live
 from csstream import __version__
 from csstream.exporter import DEFAULT_PORT, Exporter, ExporterError
 from csstream.policy import Policy, load
-from csstream.serve.keys import keys
+from csstream.serve.asked import keys, no_keys, stop_signals
 from csstream.serve.pace import Clock, Pace, Sleep
 from csstream.serve.reel import Lines, LogError, Logs
 from csstream.serve.screen import Screen, Status
@@ -92,9 +91,8 @@ async def demo(
     console: Console | None = None,
 ) -> DemoResult:
     """Play until the time is up, the log is through, or somebody asks to stop. Raises DemoError."""
-    show = _Show(options, clock, sleep, console or Console(highlight=False))
     try:
-        return await show.run()
+        return await _Show(options, clock, sleep, console or Console(highlight=False)).run()
     except (LogError, ExporterError) as error:
         raise DemoError(str(error)) from None
 
@@ -135,10 +133,10 @@ class _Show:
         options = self.options
         self.address = self.exporter.start(options.host, options.port)
         try:
-            with _signals(self._ask_to_stop):
+            with stop_signals(self._ask_to_stop):
                 await self.stage.open()
-                await self._begin()
-                with self._shown(), keys(self._on_key) if self._live else _no_keys() as self.has_keys:
+                with self._shown(), keys(self._on_key) if self._live else no_keys() as self.has_keys:
+                    await self._begin()
                     await self._loop()
         finally:
             self.exporter.stop()
@@ -185,10 +183,10 @@ class _Show:
     async def _read_ahead(self) -> None:
         """Wait until the next event of the log is known."""
         while not self.tape.ready and not self._over():
-            if not self.tape.fill():
-                await asyncio.sleep(0.02)
-            else:
-                await asyncio.sleep(0)
+            if self._live is not None:
+                self._tell()
+            # Here the wall clock is waited for in earnest: the reader is a thread.
+            await asyncio.sleep(0 if self.tape.fill() else 0.02)
 
     async def _loop(self) -> None:
         while not self._over():
@@ -313,24 +311,3 @@ def _language() -> str:
     """The language of the environment, as far as the alerts have it."""
     said = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
     return "zh" if said.startswith("zh") else "en"
-
-
-@contextmanager
-def _no_keys() -> Iterator[bool]:
-    yield False
-
-
-@contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask to stop; where an event loop cannot be asked so, Ctrl-C does what it always does."""
-    loop = asyncio.get_running_loop()
-    taken = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, stop)
-            taken.append(number)
-    try:
-        yield
-    finally:
-        for number in taken:
-            loop.remove_signal_handler(number)

@@ -10,6 +10,7 @@ import queue
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
@@ -66,9 +67,6 @@ class Logs:
     def __init__(self, paths: tuple[str, ...]) -> None:
         self._paths = paths
         self._found: queue.Queue[list[Line] | LogError | None] = queue.Queue(_CHUNKS)
-        for path in paths:  # what is not there is said before a screen is drawn
-            if path != "-":
-                _open(path).close()
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def read(self) -> list[Line] | None:
@@ -94,8 +92,8 @@ class Logs:
         shown = "<stdin>" if path == "-" else path
         chunk: list[Line] = []
         try:
-            with _open(path) as file:
-                for number, value in enumerate(_lines(file), 1):
+            with _opened(path) as file:
+                for number, value in _lines(file):
                     chunk.append(Line(f"{shown}:{number}", value))
                     if len(chunk) == CHUNK:
                         self._found.put(chunk)
@@ -107,30 +105,36 @@ class Logs:
                 self._found.put(chunk)
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Lines that are not blank; of one that is too large only the beginning, which is refused as such."""
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines that are not blank; of one that is too large only the beginning, which is refused as such."""
+    number = 0
     while line := file.readline(MAX_BYTES + 2):
+        number += 1
         whole = line.endswith(b"\n")
         while not whole and (rest := file.readline(MAX_BYTES)):
             whole = rest.endswith(b"\n")
         if value := line.strip():
-            yield value
+            yield number, value
 
 
-def _open(path: str) -> BinaryIO:
+@contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
     if path == "-":
-        return sys.stdin.buffer
+        yield sys.stdin.buffer
+        return
     try:
-        file = Path(path).open("rb")  # noqa: SIM115 - the caller closes it
-        began = file.peek(4)[:4]
+        file = Path(path).open("rb")  # noqa: SIM115 - closed below
     except IsADirectoryError:
         raise LogError(f"{path}: a directory; name the files in it, like {path}/*.jsonl") from None
     except OSError as error:
         raise LogError(f"{path}: cannot be read: {error.strerror}; check the path") from None
-    if began[:2] == _GZIP:
-        return io.BufferedReader(gzip.GzipFile(fileobj=file))
-    if began == _ZSTD:
-        return io.BufferedReader(
-            zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=True)
-        )
-    return file
+    with file:
+        began = file.peek(4)[:4]
+        if began[:2] == _GZIP:
+            with gzip.open(file) as unpacked:
+                yield io.BufferedReader(unpacked)
+        elif began == _ZSTD:
+            with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as unpacked:
+                yield io.BufferedReader(unpacked)
+        else:
+            yield file

@@ -24,7 +24,7 @@ WIDE = 120
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 """In a smaller terminal the screen is cut off."""
 
-MARKS = {"": "", "info": "-", "warning": "!", "critical": "!!", "breach": "!!!", "lost": "XXX"}
+MARKS = {"": "", "info": "-", "warning": "!", "critical": "!!", "breach": "!!!", "lost": "***"}
 _STYLES = {
     "": "",
     "info": "cyan",
@@ -50,6 +50,7 @@ _SEGMENTS = {
     ".": (" ", " ", "."),
     "-": ("   ", " _ ", "   "),
     "%": ("   ", "o/ ", "/o "),
+    "h": ("   ", "|_ ", "| |"),
 }
 _AGENTS_WIDTH = 72
 _HEAD, _HEROES, _FOOT = 2, 5, 1
@@ -108,7 +109,7 @@ class Screen:
                 _waits(view.waits, rows, lang, several, width - _AGENTS_WIDTH - 2),
                 _agents(view.agents, rows, lang, several),
             )
-            return Group(*top, beside, self._alerts(view.alerts, left - rows, lang), foot)
+            return Group(*top, beside, self._alerts(view.alerts, left - rows, lang, several), foot)
         third = left // 3
         spare = max(0, third - 2 - max(1, len(view.waits)))
         waits_rows = third - spare
@@ -117,19 +118,24 @@ class Screen:
             *top,
             _waits(view.waits, waits_rows, lang, several, width),
             _agents(view.agents, agents_rows, lang, several),
-            self._alerts(view.alerts, left - waits_rows - agents_rows, lang),
+            self._alerts(view.alerts, left - waits_rows - agents_rows, lang, several),
             foot,
         )
 
     def _header(self, view: View, status: Status, width: int) -> RenderableType:
         lang = status.language
         local = self.local(view.now_ms)
-        shop = view.shops[0] if len(view.shops) == 1 else say("shops", lang, n=len(view.shops))
+        when = f"{local:%Y-%m-%d} {weekday(local.weekday(), lang)}" if view.now_ms else ""
+        shop = (
+            view.shops[0]
+            if len(view.shops) == 1
+            else say("shops", lang, n=len(view.shops))
+            if view.shops
+            else ""
+        )
         left = Text.assemble((" csstream ", "bold"), " ", (shop, "bold"))
         right = Text.assemble(
-            f"{local:%Y-%m-%d} {weekday(local.weekday(), lang)} ",
-            (f"{local:%H:%M:%S}", "bold"),
-            f" x{status.speed:g} ",
+            f"{when} ", (self.clock(view.now_ms) if when else "", "bold"), f" x{status.speed:g} "
         )
         if status.mode:
             left.append(f"   {say(status.mode, lang)}", "bold")
@@ -152,7 +158,7 @@ class Screen:
         left = Text(f" {say('keys', lang) if status.keys else 'Ctrl-C'}", "dim")
         return _bar(left, Text(f"{status.policy} ", "dim"), width, "")
 
-    def _alerts(self, alerts: Sequence[AlertLine], rows: int, lang: str) -> RenderableType:
+    def _alerts(self, alerts: Sequence[AlertLine], rows: int, lang: str, several: bool) -> RenderableType:
         table = _table()
         table.add_column(say("alerts", lang), width=8, no_wrap=True)
         table.add_column("", width=3, no_wrap=True)
@@ -162,7 +168,8 @@ class Screen:
             firing = alert.state == "firing"
             style = _STYLES[alert.severity] if firing else "green" if alert.state == "resolved" else "dim"
             mark = MARKS[alert.severity] if firing else "ok" if alert.state == "resolved" else "--"
-            text = Text(alert_text(alert, lang), style if firing else "")
+            lead = f"{alert.shop}/ " if several else ""
+            text = Text(f"{lead}{alert_text(alert, lang)}", style if firing else "")
             table.add_row(self.clock(at_ms), Text(mark, style), text, style="" if new else "dim")
         return _filled(table, len(shown), rows - 1, say("quiet", lang), 2)
 
@@ -180,13 +187,19 @@ def _bar(left: Text, right: Text, width: int, style: str) -> Text:
     return line
 
 
+def _big_span(ms: int) -> str:
+    """A duration in at most four big characters and a colon."""
+    hours, minutes = divmod(ms // 60_000, 60)
+    return span(ms) if hours == 0 else f"{hours}h{minutes:02}" if hours < 10 else f"{hours}h"
+
+
 def _heroes(view: View, status: Status, width: int) -> RenderableType:
     total = view.total
     lang = status.language
     worst = view.waits[0].severity if view.waits else ""
     share = total.share
     cells = (
-        (say("longest", lang), span(total.oldest_ms) if view.waits else "-", _STYLES[worst] or "green"),
+        (say("longest", lang), _big_span(total.oldest_ms) if view.waits else "-", _STYLES[worst] or "green"),
         (say("late", lang, n=total.open), str(total.late), "bold red" if total.late else "green"),
         (
             f"{say('share', lang)} {total.within_30}/{total.waits}",

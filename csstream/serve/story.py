@@ -76,6 +76,6 @@ def summary(
         parts.append(table)
     if dead:
         reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(dead.items()))
-        parts.append(Text(f"{sum(dead.values())} dead letters: {reasons}"))
+        parts.append(Text(f"Dead letters: {reasons}"))
         parts += [Text(f"  {example}") for example in examples]
     return Group(*parts)

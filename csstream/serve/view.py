@@ -87,7 +87,7 @@ class View:
     alerts: tuple[AlertLine, ...]
     """Newest first."""
     fired: int
-    """Alerts fired since the beginning; `standing` now."""
+    """Alerts that have ended and that stand; `standing` alone now."""
     standing: int
 
     @property
@@ -114,27 +114,32 @@ class Feed:
     """Alerts in the order they were published, the newest kept; of several levels of one wait one end (SPEC 8)."""
 
     lines: deque[AlertLine] = field(default_factory=lambda: deque(maxlen=KEPT_ALERTS))
+    standing: dict[str, AlertLine] = field(default_factory=dict)
 
     def hear(self, alerts: Iterable[Alert], *, new: bool) -> list[AlertLine]:
         """Take the alerts of a step; returns their lines, in order."""
         told = list(alerts)
-        highest = {
-            _wait_of(alert): alert.ts for alert in told if alert.state == "resolved"
-        }  # they come by level
+        highest: dict[str, int] = {}
+        for alert in told:
+            if alert.state == "resolved":
+                highest[_wait_of(alert)] = max(alert.ts, highest.get(_wait_of(alert), 0))
         lines = [
             AlertLine(alert.ts if alert.end is None else alert.end, alert, new)
             for alert in told
             if alert.state != "resolved" or alert.ts >= highest[_wait_of(alert)]
         ]
         self.lines.extend(lines)
+        for alert in told:
+            if alert.state == "firing":
+                self.standing[alert.alert] = AlertLine(alert.ts, alert, new)
+            else:
+                self.standing.pop(alert.alert, None)
         return lines
 
     def open_now(self) -> None:
         """Somebody begins to watch: what has ended before is no news, what stands is kept."""
-        last = {line.alert.alert: line for line in self.lines}
-        standing = [line for line in last.values() if line.alert.state == "firing"]
         self.lines.clear()
-        self.lines.extend(sorted(standing, key=lambda line: line.at_ms))
+        self.lines.extend(sorted(self.standing.values(), key=lambda line: line.at_ms))
 
 
 def _wait_of(alert: Alert) -> str:
@@ -154,7 +159,7 @@ def look(engine: Engine, now_ms: int, alerts: Iterable[AlertLine] = ()) -> View:
         if name == "alerts_firing":
             standing += int(value)
         elif name == "alerts_total":
-            fired += int(value) if labels[2] != "retracted" else 0
+            fired += int(value) if labels[2] == "resolved" else 0
         elif put is not None:
             by_agent = name not in _OF_SHOP
             who = (labels[0], labels[1] if by_agent else "")
@@ -186,7 +191,7 @@ def look(engine: Engine, now_ms: int, alerts: Iterable[AlertLine] = ()) -> View:
         agents=tuple(replace(line) for line in agents),
         totals=tuple(totals.values()),
         alerts=tuple(alerts)[::-1],
-        fired=fired,
+        fired=fired + standing,
         standing=standing,
     )
 
