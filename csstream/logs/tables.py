@@ -17,6 +17,7 @@ _BATCH = 20_000  # rows of Parquet at a time
 
 
 def open_parquet(path: Path, mapping: Mapping, name: str) -> Source:
+    """The rows of a Parquet file, batch by batch; raises LogError where it cannot be read."""
     try:
         frame = polars.scan_parquet(path)
         there = {plain(column): column for column in frame.collect_schema().names()}
@@ -45,6 +46,7 @@ def open_parquet(path: Path, mapping: Mapping, name: str) -> Source:
 
 
 def open_sheet(path: Path, read: Read, name: str) -> Source:
+    """The rows of a sheet of a workbook; raises LogError where it cannot be read."""
     try:
         book = CalamineWorkbook.from_path(path)
         sheet_name = read.sheet or book.sheet_names[0]

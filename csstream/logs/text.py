@@ -60,6 +60,7 @@ class _Lines:
 
 
 def open_text(path: Path, mapping: Mapping, name: str, kind: str) -> Source:
+    """The rows of a text file (CSV or JSON lines), in the encoding found; raises LogError where it cannot be read."""
     read = mapping.read
     encoding = read.encoding or detect(path)
     size = max(1, path.stat().st_size)
