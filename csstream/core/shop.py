@@ -72,6 +72,8 @@ class Shop:
         self.move_clock(ts)
         result = customer.accept(event, topic)
         if result in (DUPLICATE, TOO_LATE):
+            if not customer.newest:
+                del self.customers[name]  # nothing was accepted: nobody is known
             return result, behind
         self._touched.add(name)
         self._pending.add(name)
