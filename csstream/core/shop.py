@@ -284,6 +284,7 @@ class Shop:
         tally = self.tallies.get(agent)
         if tally is None:
             tally = self.tallies[agent] = TallyRow()
+        tally.newest_ms = max(tally.newest_ms, self.row.clock_ms)
         rest = labels[1:] if by_agent else labels
         name = "|".join((metric.name, *rest))
         if metric.type == "c":

@@ -10,8 +10,8 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.live import Live
@@ -68,7 +68,8 @@ class DemoOptions:
     port: int = DEFAULT_PORT
     plain: bool = False
     language: str | None = None
-    """`en` or `zh`; by default what the environment says."""
+    """`en` or `zh`; by default what the environment says. Without a terminal, or with `CI` set, it is always plain;
+    `NO_COLOR` takes the colours off the screen, which can be read without them."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,12 @@ async def demo(
     console: Console | None = None,
 ) -> DemoResult:
     """Play until the time is up, the log is through, or somebody asks to stop. Raises DemoError."""
+    if console is None:
+        console = Console(highlight=False)
+        if os.environ.get("CI"):
+            options = replace(options, plain=True)
     try:
-        return await _Show(options, clock, sleep, console or Console(highlight=False)).run()
+        return await _Show(options, clock, sleep, console).run()
     except (LogError, ExporterError) as error:
         raise DemoError(str(error)) from None
 
@@ -135,7 +140,7 @@ class _Show:
         try:
             with stop_signals(self._ask_to_stop):
                 await self.stage.open()
-                with self._shown(), keys(self._on_key) if self._live else no_keys() as self.has_keys:
+                with self._shown(), self._keys() as self.has_keys:
                     await self._begin()
                     await self._loop()
         finally:
@@ -289,6 +294,10 @@ class _Show:
             yield
 
     # ---- what is asked ----------------------------------------------------------------------------------
+
+    def _keys(self) -> AbstractContextManager[bool]:
+        typed = self._live is not None and self.options.log != "-"  # a log from standard input is no keyboard
+        return keys(self._on_key) if typed else no_keys()
 
     def _ask_to_stop(self) -> None:
         self.stopped = True

@@ -7,7 +7,6 @@ the event loop asks what is at hand: so Ctrl-C works whatever the log does.
 import gzip
 import io
 import queue
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -120,7 +119,9 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
     if path == "-":
-        yield sys.stdin.buffer
+        # Not sys.stdin: at the end of the program the interpreter wants that one's lock, which a reader may hold.
+        with open(0, "rb", closefd=False) as stdin:
+            yield stdin
         return
     try:
         file = Path(path).open("rb")  # noqa: SIM115 - closed below

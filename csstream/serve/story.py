@@ -60,7 +60,8 @@ def summary(
         for name in ("waits", "within 30 s", "mean", "p90", "replied"):
             table.add_column(name, justify="right", no_wrap=True)
         several = len(view.shops) > 1
-        ranked = sorted(view.agents, key=lambda line: (line.shop, line.agent))
+        seen = (line for line in view.agents if line.waits or line.consulted)
+        ranked = sorted(seen, key=lambda line: (line.shop, line.agent))
         for line in (*ranked, *view.totals):
             share = "" if line.share is None else f"{line.within_30}/{line.waits} {line.share:5.1f} %"
             name = line.agent or "the shop"
