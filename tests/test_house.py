@@ -221,7 +221,9 @@ def test_arrows_point_down(path: Path) -> None:
         if part in {"merge", "runner", "ledgers"}:
             assert other not in DRIVERS, f"{name_of(path)} imports {name}: it is driven, and does not drive"
         if part in {"core", "merge", "runner"}:
-            assert other != "ledgers", f"{name_of(path)} imports {name}: a driver chooses where steps are kept"
+            assert other != "ledgers", (
+                f"{name_of(path)} imports {name}: a driver chooses where steps are kept"
+            )
         if part in DRIVERS and other != part:
             assert other not in DRIVERS, f"{name_of(path)} imports {name}: drivers do not know each other"
         if part != "cli" and here != "__main__":
