@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench mutants lock clean
+.PHONY: help setup demo test check format bench mutants compiled pure lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,18 @@ bench: $(READY) ## replay against DuckDB and a bare loop, as ratios
 mutants: $(READY) ## break each rule of the core, one at a time: a test must notice
 	$(BIN)/python -m tests.mutants
 
+CORE := calendar rules conversation canon audit scoreboard
+
+compiled: $(READY) ## the core as machine code, beside its text (needs a C compiler); csstream.core.COMPILED says so
+	@$(MAKE) --no-print-directory pure
+	mkdir -p build/compiled && cp -R csstream build/compiled/
+	cd build/compiled && PYTHONPATH=. $(abspath $(BIN))/python -m mypyc $(CORE:%=csstream/core/%.py)
+	cp build/compiled/*__mypyc.*.so .
+	cp build/compiled/csstream/core/*.so csstream/core/
+
+pure: ## the core as plain Python again
+	rm -rf build/compiled *__mypyc.*.so csstream/core/*.so
+
 lock: $(READY) ## the lock files anew, from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --universal --python-version 3.11 --generate-hashes \
@@ -48,5 +60,5 @@ lock: $(READY) ## the lock files anew, from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements-dev.lock
 
-clean: ## what was made, the environment too
+clean: pure ## what was made, the environment too
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -251,12 +251,13 @@ def decode_many(records: Sequence[bytes]) -> Iterator[Event | Reject]:
         if len(events) != len(some):  # a bad record, or a blank one, which is none
             yield from map(decode, some)
             continue
-        for event in events:
-            if type(event) is Message and type(event.ts) is int and type(event.agent) is str:
-                yield event
-            else:
+        checked: list[Event | Reject] = events  # type: ignore[assignment]  # what does not fit is replaced
+        for place, event in enumerate(events):
+            if type(event) is not Message or type(event.ts) is not int or type(event.agent) is not str:
                 fault = _check(event)
-                yield event if fault is None else fault
+                if fault is not None:
+                    checked[place] = fault
+        yield from checked
 
 
 def _check(event: Event) -> Reject | None:

@@ -63,6 +63,7 @@ class MutantError(ValueError):
 CONVERSATION = "core/conversation.py"
 CANON = "core/canon.py"
 BOARD = "core/scoreboard.py"
+SCORES = "core/scores.py"
 RULES = "core/rules.py"
 CALENDAR = "core/calendar.py"
 EVENTS = "events.py"
@@ -228,7 +229,11 @@ MUTANTS = (
     Mutant("of two contents at once the first in the file stands", CANON,
            "key=lambda event: (canonical(event), content(event))", "key=canonical"),
     Mutant("the order of a log is that of its file", CANON,
-           "ordered = sorted(events, key=canonical)", "ordered = sorted(events, key=lambda e: e.ts_ms)"),
+           "ordered = sorted(events, key=_ts)", "ordered = list(events)"),
+    Mutant("the order of one instant is that of the file", CANON,
+           "ordered[first:at] = sorted(ordered[first:at], key=canonical)", "pass"),
+    Mutant("the order of the last instant is that of the file", CANON,
+           "ordered[first:] = sorted(ordered[first:], key=canonical)", "pass"),
     Mutant("a transfer comes before a reply of its instant", EVENTS, "rank: ClassVar[int] = TRANSFER", "rank: ClassVar[int] = -1"),
     Mutant("a close comes before a reply of its instant", EVENTS, "rank: ClassVar[int] = SESSION", "rank: ClassVar[int] = -1"),
     Mutant("a transfer comes after a close of its instant", EVENTS,
@@ -263,7 +268,7 @@ MUTANTS = (
     Mutant("a void wait keeps its levels", CANON, "wait.levels = []\n", "pass\n"),
     # the rows
     Mutant("a void wait is a void of its start", BOARD,
-           "self.row(day(until).name, None).void += sign", "self.row(day(wait.since).name, None).void += sign"),
+           "row_at(until, None).void += sign", "row_at(wait.since, None).void += sign"),
     Mutant("within 30 leaves out exactly 30 (shop)", BOARD,
            "until - start <= WITHIN_MS", "until - start < WITHIN_MS"),
     Mutant("within 30 leaves out exactly 30 (agents)", BOARD,
@@ -290,9 +295,9 @@ MUTANTS = (
            "self._respond(end_row, until - start, sign)",
            "self._respond(self.row(day(start).name, None), until - start, sign)"),
     Mutant("an agent's response is of the day of its leg", BOARD,
-           "self._respond(self.row(day(end).name, x)", "self._respond(self.row(day(leg.from_ms).name, x)"),
+           "self._respond(row_at(end, x)", "self._respond(row_at(leg.from_ms, x)"),
     Mutant("a wait is of the day of its reply", BOARD,
-           "row = self.row(day(start).name, None)", "row = self.row(day(until or start).name, None)"),
+           "row = row_at(start, None)", "row = row_at(until or start, None)"),
     Mutant("an extra leg is of the day of its start", BOARD, "counted_on = end\n", "pass\n"),
     Mutant("an extra leg is a second wait of its agent", BOARD,
            "if any(other.agent == x for other in legs[:-1]):", "if False:"),
@@ -307,20 +312,20 @@ MUTANTS = (
     Mutant("a courtesy handed over counts against the agent", BOARD,
            'if leg.outcome == "transferred_unanswered" and normal:', 'if leg.outcome == "transferred_unanswered":'),
     Mutant("a transfer is of the day of its leg", BOARD,
-           'assert end is not None\n                name = day(end).name', "name = day(leg.from_ms).name"),
-    Mutant("a percentile is the nearest sample", BOARD,
+           'row_at(end, x).transferred_unanswered', "row_at(leg.from_ms, x).transferred_unanswered"),
+    Mutant("a percentile is the nearest sample", SCORES,
            "if not part:\n", "if True:\n"),
-    Mutant("a mean is whole milliseconds", BOARD, "return total_ms / (1000 * number)", "return total_ms // number / 1000"),
+    Mutant("a mean is whole milliseconds", SCORES, "return total_ms / (1000 * number)", "return total_ms // number / 1000"),
     # alerts
     Mutant("a level names who held the customer before", RULES,
            "if leg.from_ms <= ts and (leg.until is None or ts < leg.until):",
            "if leg.from_ms <= ts and (leg.until is None or ts <= leg.until):"),
-    Mutant("a level names who answered", RULES, "agent = holder_at(wait, passed.ts)", "agent = wait.agent"),
+    Mutant("a level names who answered", RULES, "agent = one or holder_at(wait, ts)", "agent = wait.agent"),
     Mutant("an alert of a void wait stands", RULES, ' or wait.outcome == "void":', ":"),
     Mutant("an alert stays on after its wait", RULES,
            'state="firing" if open_ else "resolved"', 'state="firing"'),
     Mutant("a level of any severity is a warning", RULES,
-           '{shown}", level.severity, agent', '{shown}", "warning", agent'),
+           '{shown}", severity, agent', '{shown}", "warning", agent'),
     # local days and hours
     Mutant("hours hold their end", CALENDAR, "self.time_of_day_ms(ts_ms) < hours[1]", "self.time_of_day_ms(ts_ms) <= hours[1]"),
     Mutant("hours leave out their start", CALENDAR, "hours[0] <= self", "hours[0] < self"),
@@ -388,7 +393,7 @@ def clean_copy(folder: Path) -> Path:
     for part in PARTS:
         source, target = ROOT / "csstream" / part, copy / "csstream" / part
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
         else:
             shutil.copyfile(source, target)
     compileall.compile_dir(copy, quiet=2)

@@ -6,8 +6,6 @@ shop's clock. What is not concluded by then is given as it stands (`open`, the s
 
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from csstream.core.calendar import Calendar
 from csstream.core.canon import Standing, tell
 from csstream.core.conversation import Concluded, Conversation, Rules
@@ -16,13 +14,16 @@ from csstream.events import Event
 from csstream.policy import Policy
 
 
-class Story(Struct):
+class Story:
     """What a customer's events tell."""
 
-    facts: Concluded
-    alerts: list[Alert]
-    duplicates: int
-    conflicts: int
+    __slots__ = ("alerts", "conflicts", "duplicates", "facts")
+
+    def __init__(self, facts: Concluded, alerts: list[Alert], duplicates: int, conflicts: int) -> None:
+        self.facts = facts
+        self.alerts = alerts
+        self.duplicates = duplicates
+        self.conflicts = conflicts
 
 
 class Auditor:

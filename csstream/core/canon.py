@@ -6,11 +6,14 @@ the rest. The audit calls it once per customer; live, `customer.py` calls it whe
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from csstream.core.conversation import Concluded, Conversation, Rules, State
 from csstream.core.facts import Leg, Wait
 from csstream.core.rows import decode_state, encode_state
 from csstream.events import Event, Message, Spam, canonical, content
+
+_ts = attrgetter("ts")
 
 
 class Standing:
@@ -21,7 +24,7 @@ class Standing:
     def __init__(self, events: Sequence[Event], horizon_ms: int) -> None:
         self.duplicates = 0
         self.conflicts = 0
-        ordered = sorted(events, key=canonical)
+        ordered = _in_order(events)
         if len({event.id for event in ordered}) < len(ordered):
             ordered = self._single(ordered, horizon_ms)
         self.events = ordered
@@ -42,11 +45,27 @@ class Standing:
         return kept
 
 
+def _in_order(events: Sequence[Event]) -> list[Event]:
+    """Events in canonical order; few share an instant, so only of these are whole places made and compared."""
+    ordered = sorted(events, key=_ts)
+    first = 0
+    before = -1
+    for at, event in enumerate(ordered):
+        ts: int = event.ts  # type: ignore[assignment]  # decoded
+        if ts != before:
+            if at - first > 1:
+                ordered[first:at] = sorted(ordered[first:at], key=canonical)
+            first = at
+            before = ts
+    ordered[first:] = sorted(ordered[first:], key=canonical)
+    return ordered
+
+
 def tell(
     rules: Rules, shop: str, customer: str, events: Sequence[Event], state: State | None = None
 ) -> Conversation:
     """Fold standing events onto `state` (a fresh customer's if None; it is changed). Time stops at the last event."""
-    if not any(type(event) is Spam for event in events):
+    if Spam not in set(map(type, events)):
         conversation = Conversation(rules, shop, customer, Concluded(), state)
         conversation.play(events)
         return conversation

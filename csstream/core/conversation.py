@@ -9,110 +9,127 @@ a few dozen attribute reads, a fact is built once, when it is concluded.
 """
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Final
 
-from msgspec import UNSET, Struct, field
+from msgspec import UNSET
 
 from csstream.core.calendar import Calendar
 from csstream.core.facts import AnyFact, Consult, Flag, Leg, Level, Reception, Wait
 from csstream.events import Event, Message, Session, Transfer
 from csstream.policy import Policy
 
-NEVER = 1 << 62
-"""A due that does not come."""
+NEVER: Final = 1 << 60
+"""A due that does not come: far beyond the year 9999, and an instant added to it is still a machine integer."""
 
-EVIDENCE = 20
+EVIDENCE: Final = 20
 """Customer messages named in a fact; the oldest ones (`messages` has their number)."""
 
-ACCOUNTS = frozenset({"human", "assist_bot", "auto", "template"})
+ACCOUNTS: Final = frozenset({"human", "assist_bot", "auto", "template"})
 """Senders that write from an agent's account, and so take the customer (SPEC 4, Holder)."""
 
-UNANSWERED = frozenset({"transferred_unanswered", "abandoned", "expired"})
+UNANSWERED: Final = frozenset({"transferred_unanswered", "abandoned", "expired"})
 """Ends of a leg that leave the customer without the strict reply (SPEC 5)."""
 
 
-class AgentDay(Struct, array_like=True):
+class AgentDay:
     """One agent and this customer on the current day. `first`: when the agent was first concerned, else -1."""
 
-    first: int = -1
-    replied: bool = False
-    bad: bool = False
-    evidence: list[str] = field(default_factory=list)
+    def __init__(self, first: int, replied: bool, bad: bool, evidence: list[str]) -> None:
+        self.first = first
+        self.replied = replied
+        self.bad = bad
+        self.evidence = evidence
 
 
-class Aside(Struct, array_like=True):
+class Aside:
     """What an agent said who did not hold the waiting customer: first and last word, last word of `reply_rate`."""
 
-    first: int
-    last: int
-    reply: int
-    reply_id: str
+    def __init__(self, first: int, last: int, reply: int, reply_id: str) -> None:
+        self.first = first
+        self.last = last
+        self.reply = reply
+        self.reply_id = reply_id
 
 
-class Closing(Struct, array_like=True):
+class Closing:
     """An agent's first close of the window on a waiting customer."""
 
-    ts: int
-    agent: str | None
-    id: str
+    def __init__(self, ts: int, agent: str | None, event_id: str) -> None:
+        self.ts = ts
+        self.agent = agent
+        self.id = event_id
 
 
-class Receiving(Struct, array_like=True):
+class Receiving:
     """A reception under way; instants in epoch ms, -1 where nothing has happened yet."""
 
-    start: int
-    day_ms: int
-    response: int = -1
-    any: int = -1
-    replies: int = 0
-    evidence: list[str] = field(default_factory=list)
+    def __init__(
+        self, start: int, day_ms: int, response: int, first_any: int, replies: int, evidence: list[str]
+    ) -> None:
+        self.start = start
+        self.day_ms = day_ms
+        self.response = response
+        self.any = first_any
+        self.replies = replies
+        self.evidence = evidence
 
 
-class State(Struct, array_like=True):
+class State:
     """All that the fold keeps of a customer; instants in epoch ms, -1 for none."""
 
-    holder: str | None = None
-    last_message: int = -NEVER
-    last_activity: int = -NEVER  # message or transfer
-    next_due: int = -1  # the wait's expiry, or the last millisecond of the day
+    def __init__(self) -> None:
+        self.holder: str | None = None
+        self.last_message: int = -NEVER
+        self.last_activity: int = -NEVER  # message or transfer
+        self.next_due: int = -1  # the wait's expiry, or the last millisecond of the day
 
-    # the open wait; since = -1: none
-    since: int = -1
-    first_id: str = ""
-    closing: bool = False
-    messages: int = 0
-    first_any: int = -1
-    leg_from: int = -1  # its agent is the holder
-    legs: list[Leg] = field(default_factory=list)
-    evidence: list[str] = field(default_factory=list)
-    others: dict[str, Aside] = field(default_factory=dict)
-    flag: Closing | None = None
+        # the open wait; since = -1: none
+        self.since: int = -1
+        self.first_id: str = ""
+        self.closing: bool = False
+        self.messages: int = 0
+        self.first_any: int = -1
+        self.leg_from: int = -1  # its agent is the holder
+        self.legs: list[Leg] = []
+        self.evidence: list[str] = []
+        self.others: dict[str, Aside] = {}
+        self.flag: Closing | None = None
 
-    # the session; start = -1: none
-    session_start: int = -1
-    session_id: str = ""
-    customer_wrote: bool = False
-    openers: list[str] = field(default_factory=list)
-    received: dict[str, Receiving] = field(default_factory=dict)
-    shop_received: Receiving | None = None
+        # the session; start = -1: none
+        self.session_start: int = -1
+        self.session_id: str = ""
+        self.customer_wrote: bool = False
+        self.openers: list[str] = []
+        self.received: dict[str, Receiving] = {}
+        self.shop_received: Receiving | None = None
 
-    # the local day of the last event
-    day: str = ""
-    day_end: int = -1
-    wrote: int = -1
-    replied: bool = False
-    bad: bool = False
-    day_evidence: list[str] = field(default_factory=list)
-    agent_days: dict[str, AgentDay] = field(default_factory=dict)
+        # the local day of the last event
+        self.day: str = ""
+        self.day_end: int = -1
+        self.wrote: int = -1
+        self.replied: bool = False
+        self.bad: bool = False
+        self.day_evidence: list[str] = []
+        self.agent_days: dict[str, AgentDay] = {}
 
 
-class Concluded(Struct):
+class Concluded:
     """What a fold has concluded, in the order it did."""
 
-    waits: list[Wait] = field(default_factory=list)
-    receptions: list[Reception] = field(default_factory=list)
-    consults: list[Consult] = field(default_factory=list)
-    flags: list[Flag] = field(default_factory=list)
+    __slots__ = ("consults", "flags", "receptions", "waits")
+
+    def __init__(
+        self,
+        waits: Sequence[Wait] = (),
+        receptions: Sequence[Reception] = (),
+        consults: Sequence[Consult] = (),
+        flags: Sequence[Flag] = (),
+    ) -> None:
+        self.waits = list(waits)
+        self.receptions = list(receptions)
+        self.consults = list(consults)
+        self.flags = list(flags)
 
     def add(self, other: "Concluded") -> None:
         """Append what another fold has concluded."""
@@ -121,12 +138,9 @@ class Concluded(Struct):
         self.consults += other.consults
         self.flags += other.flags
 
-    def all(self) -> Iterable[AnyFact]:
+    def all(self) -> list[AnyFact]:
         """Every fact."""
-        yield from self.waits
-        yield from self.receptions
-        yield from self.consults
-        yield from self.flags
+        return [*self.waits, *self.receptions, *self.consults, *self.flags]
 
 
 class Rules:
@@ -209,19 +223,15 @@ class Conversation:
         self.state = State() if state is None else state
 
     def play(self, events: Sequence[Event]) -> None:
-        """Fold events; all that lies before each has come to pass."""
+        """Fold events; all that lies before each has come to pass. Types of no concern here change nothing."""
         for event in events:
-            self.apply(event)
-
-    def apply(self, event: Event) -> None:
-        """Fold one event; types that are no part of the conversation change nothing here."""
-        if type(event) is Message:
-            if not event.internal:
-                self._message(event)
-        elif type(event) is Transfer:
-            self._transfer(event)
-        elif type(event) is Session:
-            self._session(event)
+            if type(event) is Message:
+                if not event.internal:
+                    self._message(event)
+            elif type(event) is Transfer:
+                self._transfer(event)
+            elif type(event) is Session:
+                self._session(event)
 
     # ---- events -----------------------------------------------------------------------------------------
 
@@ -276,7 +286,7 @@ class Conversation:
                 counts = rules.closing_consults
             else:
                 if s.shop_received is None:
-                    s.shop_received = Receiving(t, t, evidence=[m.id])
+                    s.shop_received = Receiving(t, t, -1, -1, 0, [m.id])
                 if s.holder is not None:
                     self._receive(s.holder, t, t, m.id)
         if counts:
@@ -531,7 +541,7 @@ class Conversation:
         """A leg of a normal wait makes a reception, unless x opened the contact (SPEC 5)."""
         s = self.state
         if x not in s.received and x not in s.openers:
-            s.received[x] = Receiving(start, day_ms, evidence=[message_id])
+            s.received[x] = Receiving(start, day_ms, -1, -1, 0, [message_id])
 
     def _reception(self, x: str | None, r: Receiving) -> Reception:
         s = self.state
@@ -559,7 +569,7 @@ class Conversation:
     def _agent_day(self, x: str) -> AgentDay:
         found = self.state.agent_days.get(x)
         if found is None:
-            found = self.state.agent_days[x] = AgentDay()
+            found = self.state.agent_days[x] = AgentDay(-1, False, False, [])
         return found
 
     def _concern(self, x: str, t: int, event_id: str) -> None:

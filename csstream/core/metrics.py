@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from csstream.core.facts import Reception, Wait
 from csstream.core.rules import Alert
-from csstream.core.scoreboard import Scoreboard, Scores, mean_s, percentile_s
+from csstream.core.scoreboard import Scoreboard
+from csstream.core.scores import Scores, mean_s, percentile_s
 
 BUCKETS_S = (5, 10, 15, 20, 30, 45, 60, 100, 180, 300, 600, 1800)
 """Bounds of every response histogram, in seconds (SPEC 5)."""

@@ -6,11 +6,13 @@ rows of a codec that it does not know.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
-from csstream.core.conversation import State
+from csstream.core.conversation import AgentDay, Aside, Closing, Receiving, State
+from csstream.core.facts import Leg
 from csstream.events import Event
 
 CODEC = 1
@@ -100,11 +102,43 @@ encode_key = msgspec.json.Encoder().encode
 
 decode_key = msgspec.json.Decoder(list[str]).decode
 
-_pack = msgspec.msgpack.Encoder().encode
+_NESTED: dict[str, Any] = {
+    "legs": list[Leg],
+    "others": dict[str, Aside],
+    "flag": Closing | None,
+    "received": dict[str, Receiving],
+    "shop_received": Receiving | None,
+    "agent_days": dict[str, AgentDay],
+}
+"""Fields of `State` that hold records."""
+
+
+def _names(record: object) -> tuple[str, ...]:
+    # A compiled class has no `vars`, and keeps the names of what `__init__` sets in an attribute.
+    return getattr(record, "__mypyc_attrs__", None) or tuple(vars(record))
+
+
+def _values(record: object) -> list[Any]:
+    """A record of the fold as the array of its fields, in the order in which its `__init__` sets them."""
+    return [getattr(record, name) for name in _names(record)]
+
+
+def _record(cls: type, values: list[Any]) -> object:
+    """The record of an array; fields that are newer than the row are a fresh customer's."""
+    if cls is not State:
+        return cls(*values)
+    state = State()
+    for name, value in zip(_names(state), values, strict=False):
+        kind = _NESTED.get(name)
+        setattr(state, name, value if kind is None else msgspec.convert(value, kind, dec_hook=_record))
+    return state
+
+
+_pack = msgspec.msgpack.Encoder(enc_hook=_values).encode
 encode_row = _pack
 encode_state = _pack
-decode_state = msgspec.msgpack.Decoder(State).decode
-decode_customer = msgspec.msgpack.Decoder(CustomerRow).decode
+decode_state = msgspec.msgpack.Decoder(State, dec_hook=_record).decode
+decode_customer = msgspec.msgpack.Decoder(CustomerRow, dec_hook=_record).decode
 decode_shop = msgspec.msgpack.Decoder(ShopRow).decode
 decode_tally = msgspec.msgpack.Decoder(TallyRow).decode
 decode_day = msgspec.msgpack.Decoder(DayRow).decode

@@ -4,12 +4,9 @@ One place decides which fact counts where; the audit adds facts up, the live wor
 back (`sign` -1). Everything is an integer or a multiset of integers, so order and grouping cannot matter.
 """
 
-from collections.abc import Sequence
-
-from msgspec import Struct, field
-
 from csstream.core.calendar import Calendar, Day
 from csstream.core.facts import AnyFact, Consult, Reception, Wait
+from csstream.core.scores import Scores, Scratch
 from csstream.policy import Policy
 
 WITHIN_MS = 30_000
@@ -17,37 +14,6 @@ WITHIN_MS = 30_000
 
 Key = tuple[str, str | None]
 """(local day, agent); agent None is the shop."""
-
-
-class Scores(Struct):
-    """One row of figures: a shop or an agent on one local day. Samples in ms, in no order."""
-
-    consulted: int = 0
-    replied_any: int = 0
-    replied_strict: int = 0
-    receptions: int = 0
-    receptions_unanswered: int = 0
-    waits: int = 0
-    within_30: int = 0
-    excluded_long: int = 0
-    first_excluded_long: int = 0
-    transferred_unanswered: int = 0
-    abandoned: int = 0
-    expired: int = 0
-    void: int = 0
-    bot: int = 0
-    responses: list[int] = field(default_factory=list)
-    first_responses: list[int] = field(default_factory=list)
-
-    def empty(self) -> bool:
-        """Whether nothing counts here (any more)."""
-        return self == _EMPTY
-
-
-_EMPTY = Scores()
-
-COUNTS = tuple(name for name in Scores.__struct_fields__ if name not in ("responses", "first_responses"))
-"""The plain counts among the fields of `Scores`."""
 
 
 class Scoreboard:
@@ -218,7 +184,7 @@ class Today(Scoreboard):
     def row(self, day: str, agent: str | None) -> Scores:
         """The row to count in; one that is thrown away for another day."""
         if day != self.day:
-            return _Scratch()
+            return Scratch()
         self.changed.add(agent)
         return super().row(day, agent)
 
@@ -237,30 +203,3 @@ class Today(Scoreboard):
     def expect(self, fact: AnyFact, sign: int) -> None:
         """Count what is not concluded yet, or take it back; it has no samples."""
         super().learn(fact, sign)
-
-
-class _Forgetful(list[int]):
-    def remove(self, value: int, /) -> None:
-        """Nothing is there to be removed."""
-
-
-class _Scratch(Scores):
-    def __post_init__(self) -> None:
-        self.responses = _Forgetful()
-        self.first_responses = _Forgetful()
-
-
-def mean_s(total_ms: int, number: int) -> float | None:
-    """Mean in seconds, correctly rounded; None without a sample."""
-    return total_ms / (1000 * number) if number else None
-
-
-def percentile_s(ordered_ms: Sequence[int], percent: int) -> float | None:
-    """Percentile of ordered samples in seconds, by linear interpolation, exact (SPEC 10); None without one."""
-    if not ordered_ms:
-        return None
-    place, part = divmod((len(ordered_ms) - 1) * percent, 100)
-    low = ordered_ms[place]
-    if not part:
-        return low / 1000
-    return (low * 100 + (ordered_ms[place + 1] - low) * part) / 100_000

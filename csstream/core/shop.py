@@ -16,7 +16,8 @@ from csstream.core.customer import APPLIED, CONFLICT, DUPLICATE, LATE, TOO_LATE,
 from csstream.core.facts import AnyFact, Reception, Wait
 from csstream.core.metrics import FIRSTS, Firsts, Labels, Metric, day_figures
 from csstream.core.rows import SAMPLES_A_ROW, AgentRow, DayRow, Key, ShopRow, TallyRow
-from csstream.core.scoreboard import COUNTS, Scoreboard, Scores, Today
+from csstream.core.scoreboard import Scoreboard, Today
+from csstream.core.scores import COUNTS, Scores
 from csstream.core.step import Published, ShopStep
 from csstream.events import Event, Message, Presence, Profile, Shift, content
 

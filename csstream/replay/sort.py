@@ -107,18 +107,15 @@ def sort_block(
     run = Run(block.number, block.source, block.size, folder)
     low = -_ALL_TIME if from_ms is None else from_ms
     high = _ALL_TIME if to_ms is None else to_ms
-    groups: dict[Any, list[bytes]] = {}
-    group_of = groups.get
-    newest = run.newest
-    newest_of = newest.get
+    shops: dict[str, _ShopLines] = {}
     letters: list[bytes] = []
-    number = 0
     ts = -1
     lines = lines_of(block, block_bytes)
     whole = not any(type(line) is Oversized for line in lines)
     decoded = decode_many(lines) if whole else map(_decode_any, lines)  # type: ignore[arg-type]
-    for line, event in zip(lines, decoded, strict=True):
-        number += 1
+    line: Any
+    event: Any
+    for number, (line, event) in enumerate(zip(lines, decoded, strict=True), 1):
         if not number & 0xFFF:
             look_up()
         if type(event) is Reject:
@@ -128,44 +125,61 @@ def sort_block(
                 run.rejected[event.reason] = run.rejected.get(event.reason, 0) + 1
                 letters.append(_encode(dead_letter(event, shown, number, line)))
             continue
-        before, ts = ts, event.ts  # type: ignore[union-attr,assignment]
-        if not low <= ts < high:
+        at: int = event.ts
+        if not low <= at < high:
             run.outside += 1
-            ts = before
             continue
-        if ts < before:
+        if at < ts:
             run.disordered = True
-        if before < 0:
-            run.first_ts = ts
-        shop: str = event.shop  # type: ignore[union-attr]
-        customer = event.customer  # type: ignore[union-attr]
-        key = (shop, customer) if customer is not None else (shop, None, event.agent)  # type: ignore[union-attr]
-        group = group_of(key)
-        if group is None:
-            groups[key] = [line]  # type: ignore[list-item]
+        elif ts < 0:
+            run.first_ts = at
+        ts = at
+        shop = shops.get(event.shop)
+        if shop is None:
+            shop = shops[event.shop] = _ShopLines()
+        shop.newest = max(shop.newest, at)
+        name = event.customer
+        group = shop.agents if name is None else shop.customers
+        name = event.agent if name is None else name
+        mine = group.get(name)
+        if mine is None:
+            group[name] = [line]
         else:
-            group.append(line)  # type: ignore[arg-type]
-        if ts > newest_of(shop, -1):
-            newest[shop] = ts
-    run.lines = number
+            mine.append(line)
+    run.lines = len(lines)
     run.last_ts = ts
-    _write(run, groups)
+    run.newest = {name: shop.newest for name, shop in shops.items()}
+    _write(run, shops)
     if letters:
         run.dead.write_bytes(b"\n".join(letters) + b"\n")
     return run
 
 
-def _write(run: Run, groups: dict[Any, list[bytes]]) -> None:
+class _ShopLines:
+    """The lines of a shop in a block, by agent and by customer, and its newest `ts`."""
+
+    __slots__ = ("agents", "customers", "newest")
+
+    def __init__(self) -> None:
+        self.agents: dict[str, list[bytes]] = {}
+        self.customers: dict[str, list[bytes]] = {}
+        self.newest = -1
+
+
+def _write(run: Run, shops: dict[str, _ShopLines]) -> None:
     placed = sorted(
-        ((1, f"{key[0]}|{key[1]}|", key[0]) if len(key) == 2 else (0, f"{key[0]}|{key[2]}|", key[0]), key)
-        for key in groups
+        ((kind, f"{shop}|{name}|", shop), lines)
+        for shop, own in shops.items()
+        for kind, groups in ((0, own.agents), (1, own.customers))
+        for name, lines in groups.items()
     )
+    shops.clear()
     starts = array("Q")
     at = 0
     every = max(1, len(placed) // SAMPLES)
     with run.path.open("wb") as file:
-        for n, (place, key) in enumerate(placed):
-            data = b"\n".join(groups.pop(key))
+        for n, (place, lines) in enumerate(placed):
+            data = b"\n".join(lines)
             starts.append(at)
             if n % every == 0:
                 run.samples.append((place, at))

@@ -15,7 +15,8 @@ from typing import IO, Any, BinaryIO
 
 import msgspec
 
-from csstream.core.scoreboard import COUNTS, Scoreboard, Scores, mean_s, percentile_s
+from csstream.core.scoreboard import Scoreboard
+from csstream.core.scores import COUNTS, Scores, mean_s, percentile_s
 from csstream.replay.report import BOUNDS_S
 
 _ROW = (

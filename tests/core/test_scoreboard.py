@@ -8,7 +8,8 @@ import pytest
 
 from csstream.core.audit import Auditor
 from csstream.core.facts import AnyFact
-from csstream.core.scoreboard import COUNTS, Scoreboard, Scores, mean_s, percentile_s
+from csstream.core.scoreboard import Scoreboard
+from csstream.core.scores import COUNTS, Scores, mean_s, percentile_s
 from csstream.policy import Policy
 from tests.core.look import chosen, told
 from tests.laws.notation import at, chat

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from csstream.core.audit import Auditor
 from csstream.core.engine import Record
 from csstream.core.facts import AnyFact
-from csstream.core.scoreboard import COUNTS, Scoreboard, Scores
+from csstream.core.scoreboard import Scoreboard
+from csstream.core.scores import COUNTS, Scores
 from csstream.ledgers.memory import Fault
 from csstream.merge import Merge
 from tests.laws.live import (

@@ -1,0 +1,65 @@
+"""One row of figures, and what is said of its samples (SPEC 5, 10). Which fact counts where is the scoreboard's."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct, field
+
+
+class Scores(Struct):
+    """One row of figures: a shop or an agent on one local day. Samples in ms, in no order."""
+
+    consulted: int = 0
+    replied_any: int = 0
+    replied_strict: int = 0
+    receptions: int = 0
+    receptions_unanswered: int = 0
+    waits: int = 0
+    within_30: int = 0
+    excluded_long: int = 0
+    first_excluded_long: int = 0
+    transferred_unanswered: int = 0
+    abandoned: int = 0
+    expired: int = 0
+    void: int = 0
+    bot: int = 0
+    responses: list[int] = field(default_factory=list)
+    first_responses: list[int] = field(default_factory=list)
+
+    def empty(self) -> bool:
+        """Whether nothing counts here (any more)."""
+        return self == _EMPTY
+
+
+_EMPTY = Scores()
+
+COUNTS = tuple(name for name in Scores.__struct_fields__ if name not in ("responses", "first_responses"))
+"""The plain counts among the fields of `Scores`."""
+
+
+class _Forgetful(list[int]):
+    def remove(self, value: int, /) -> None:
+        """Nothing is there to be removed."""
+
+
+class Scratch(Scores):
+    """A row to count in and throw away: what counts nowhere."""
+
+    def __post_init__(self) -> None:
+        self.responses = _Forgetful()
+        self.first_responses = _Forgetful()
+
+
+def mean_s(total_ms: int, number: int) -> float | None:
+    """Mean in seconds, correctly rounded; None without a sample."""
+    return total_ms / (1000 * number) if number else None
+
+
+def percentile_s(ordered_ms: Sequence[int], percent: int) -> float | None:
+    """Percentile of ordered samples in seconds, by linear interpolation, exact (SPEC 10); None without one."""
+    if not ordered_ms:
+        return None
+    place, part = divmod((len(ordered_ms) - 1) * percent, 100)
+    low = ordered_ms[place]
+    if not part:
+        return low / 1000
+    return (low * 100 + (ordered_ms[place + 1] - low) * part) / 100_000

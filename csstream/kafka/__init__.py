@@ -1,0 +1,1 @@
+"""The Kafka driver: the topics that must exist."""

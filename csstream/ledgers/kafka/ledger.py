@@ -1,0 +1,438 @@
+"""The Kafka ledger: a step is one transaction of the partition's own producer (DESIGN decision 3).
+
+Rows lie in a compacted topic, and with them, under `@positions`, up to where each input has been read: both come
+in with one commit, so neither can be ahead of the other. The producer's `transactional.id` is the application and
+the partition: whoever opens the ledger starts that producer, and with it the broker refuses every earlier owner
+and aborts what it left open. What readers see (`isolation.level=read_committed`) is there exactly once.
+
+Two things in it look odd and are not. Every send is awaited before the commit, because a record that the broker
+refused does not spoil its transaction: the commit would succeed without it. And while the broker is away a commit
+waits, with no time limit: it then succeeds, and whoever gave up before could not know.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition  # type: ignore[import-untyped]
+from aiokafka.errors import (  # type: ignore[import-untyped]
+    InvalidProducerEpoch,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerClosed,
+    ProducerFenced,
+    RecordListTooLargeError,
+)
+
+from csstream.core import facts, rules
+from csstream.core.engine import Step
+from csstream.core.rows import CODEC
+from csstream.ledgers import FencedError, LedgerError, Positions
+from csstream.ledgers.kafka.connection import Connection
+from csstream.ledgers.kafka.output import (
+    BATCH_OVERHEAD,
+    LARGEST_BYTES,
+    RECORD_OVERHEAD,
+    Output,
+    Outputs,
+    batches,
+    dead_letter,
+)
+from csstream.ledgers.kafka.requests import Found, find_topics, read_settings
+from csstream.ledgers.kafka.state import (
+    META,
+    POSITIONS,
+    RULES,
+    Kept,
+    Meta,
+    decode_meta,
+    decode_positions,
+    encode,
+    read_rows,
+)
+
+TRANSACTION_TIMEOUT_MS = 15_000
+"""After this the broker aborts what a dead owner left open; until then, or a new owner, readers are held up."""
+
+START_S = 60.0
+"""How long a broker may take to answer when a ledger is opened."""
+
+CLOSE_S = 3.0
+"""Most time that leaving takes, however the broker is."""
+
+GROUP_S = 1.0
+"""Least time between two commits of the group's offsets; they are for lag tools, nothing here reads them."""
+
+BATCH_BYTES = 900_000
+"""Most bytes sent at once to one topic, where the topic takes as much."""
+
+log = logging.getLogger(__name__)
+
+
+class RefusedError(LedgerError):
+    """What lies in the topics does not fit this program or these topics; opening again does not help."""
+
+
+class KafkaLedger:
+    """One owner of a partition. Not for use by two tasks at once.
+
+    `inputs` are the topics whose positions are kept, `policy` the tag of the policy in force, `group` the
+    consumer group that the positions are shown for (None: nowhere). `say` hears why opening takes long.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        application: str,
+        partition: int,
+        inputs: Sequence[str],
+        outputs: Outputs | None = None,
+        *,
+        policy: str = "",
+        group: str | None = None,
+        transaction_timeout_ms: int = TRANSACTION_TIMEOUT_MS,
+        say: Callable[[str], None] = log.warning,
+    ) -> None:
+        self.partition = partition
+        self._connection = connection
+        self._name = f"{application}-{partition}"
+        self._inputs = tuple(inputs)
+        self._outputs = Outputs() if outputs is None else outputs
+        self._policy = policy
+        self._group = group
+        self._timeout_ms = transaction_timeout_ms
+        self._say = say
+        self._producer: AIOKafkaProducer | None = None
+        self._found: dict[str, Found] = {}
+        self._largest: dict[str, int] = {}
+        self._kept: dict[str, Kept] = {}
+        self._meta: Meta | None = None
+        self._in_transaction = False
+        self._ending: asyncio.Task[None] | None = None
+        self._group_s = 0.0
+        self._group_behind = False
+
+    # ---- open -------------------------------------------------------------------------------------------
+
+    async def open(self) -> tuple[dict[bytes, bytes], dict[str, int]]:
+        """Take the partition over: fence its earlier owner, then read all rows, and the positions.
+
+        Raises `RefusedError` where the rows do not fit the topics or this program, `LedgerError` for the rest.
+        """
+        await self._leave(CLOSE_S)
+        try:
+            producer = await self._start()
+            await self._identify(producer)
+            rows = await self._load()
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._leave(CLOSE_S)
+            raise self._failed("could not be opened", error) from error
+        except msgspec.MsgspecError as error:
+            await self._leave(CLOSE_S)
+            raise RefusedError(
+                f"{self._place()}: what lies beside the rows is not csstream's ({error}); {self._anew()}"
+            ) from error
+        except BaseException:
+            await self._leave(CLOSE_S)
+            raise
+        return rows, {topic: kept.next for topic, kept in self._kept.items()}
+
+    async def _start(self) -> AIOKafkaProducer:
+        producer = self._producer = AIOKafkaProducer(
+            **self._connection.settings(self._name),
+            transactional_id=self._name,
+            transaction_timeout_ms=self._timeout_ms,
+            max_batch_size=BATCH_BYTES,
+            linger_ms=0,
+        )
+        async with asyncio.timeout(START_S):
+            await producer.start()
+        return producer
+
+    async def _identify(self, producer: AIOKafkaProducer) -> None:
+        """Which topics these are, and how large a record each takes."""
+        client = producer.client
+        names = self._outputs.names()
+        self._found = await find_topics(client, {*names, *self._inputs})
+        for name in [*self._inputs, *names]:
+            found = self._found.get(name)
+            if found is None or found.partitions <= self.partition:
+                what = "is missing" if found is None else f"has {found.partitions} partitions"
+                raise RefusedError(
+                    f"{name} {what}, and partition {self.partition} is wanted; "
+                    f"csstream topics --broker {self._connection.broker}"
+                )
+        self._largest = dict.fromkeys(names, LARGEST_BYTES)
+        with suppress(KafkaError):  # without the right to read settings, Kafka's own default it is
+            for name, settings in (await read_settings(client, names)).items():
+                self._largest[name] = int(settings.get("max.message.bytes", LARGEST_BYTES))
+
+    async def _load(self) -> dict[bytes, bytes]:
+        reader = AIOKafkaConsumer(
+            **self._connection.settings(self._name),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=50,
+            max_partition_fetch_bytes=8 << 20,
+        )
+        try:
+            async with asyncio.timeout(START_S):
+                await reader.start()
+            place = TopicPartition(self._outputs.tables, self.partition)
+            rows = await read_rows(reader, place, self._say)
+            kept = rows.pop(POSITIONS, None)
+            meta = rows.pop(META, None)
+            self._meta = None if meta is None else self._known(meta)
+            self._kept = {} if kept is None else decode_positions(kept)
+            await self._check_places(reader)
+        finally:
+            with suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await reader.stop()
+        return rows
+
+    def _known(self, row: bytes) -> Meta:
+        meta = decode_meta(row)
+        for what, theirs, ours in (("codec", meta.codec, CODEC), ("rules", meta.rules, RULES)):
+            if theirs != ours:
+                raise RefusedError(
+                    f"{self._place()}: the rows are of {what} {theirs}, and this csstream knows {what} {ours}; "
+                    + ("run the newer csstream that wrote them" if theirs > ours else self._anew())
+                )
+        return meta
+
+    async def _check_places(self, reader: AIOKafkaConsumer) -> None:
+        """Whether the positions count in the topics that there are, and lie inside of them."""
+        places = {}
+        for topic, kept in self._kept.items():
+            found = self._found.get(topic)
+            if found is None:
+                continue  # an input that is not read any more
+            if kept.partitions != found.partitions:
+                raise RefusedError(
+                    f"{topic} has {found.partitions} partitions, and the rows of {self._place()} are of a time "
+                    f"when it had {kept.partitions}: shops lie elsewhere now; {self._anew()}"
+                )
+            if kept.id != found.id:
+                raise RefusedError(
+                    f"{topic} was deleted and made anew since the rows of {self._place()} were written; "
+                    + self._anew()
+                )
+            places[TopicPartition(topic, self.partition)] = kept.next
+        if not places:
+            return
+        starts = await reader.beginning_offsets(list(places))
+        ends = await reader.end_offsets(list(places))
+        for place, position in places.items():
+            start, end = starts[place], ends[place]
+            if start <= position <= end:
+                continue
+            why = "records are gone unread" if position < start else "records are gone that were read"
+            raise RefusedError(
+                f"{place.topic} partition {place.partition} holds records from {start} up to {end}, and the rows of "
+                f"{self._place()} go on at {position}: {why}; {self._anew()}"
+            )
+
+    # ---- commit -----------------------------------------------------------------------------------------
+
+    async def commit(self, step: Step, positions: Positions) -> None:
+        """Keep a step, in one transaction. While the broker is away it waits.
+
+        Raises `FencedError` when somebody else has opened the partition since, or the transaction took longer
+        than its timeout; `LedgerError` for the rest. After either only `open` helps.
+        """
+        producer = self._producer
+        if producer is None:
+            raise LedgerError(f"{self._place()} is not open: open it again")
+        kept = self._kept | {topic: self._position(topic, at) for topic, at in positions.items()}
+        outputs = self._written(step, kept)  # before the transaction: what fails here leaves nothing behind
+        try:
+            await producer.begin_transaction()
+            self._in_transaction = True
+            await self._send(producer, outputs)
+            if self._group is not None and time.monotonic() - self._group_s >= GROUP_S:
+                await self._show(producer, kept)
+            else:
+                self._group_behind = True
+            await self._end(producer.commit_transaction())
+        except (ProducerFenced, InvalidProducerEpoch) as error:
+            self._in_transaction = False  # the broker has ended it
+            await self._leave(CLOSE_S)
+            raise FencedError(
+                f"{self._place()}: another owner has opened it since, or a step took longer than "
+                f"{self._timeout_ms} ms; leave it, or open it again if it is still yours"
+            ) from error
+        except LedgerError:
+            await self._leave(CLOSE_S)
+            raise
+        except (KafkaError, OSError, TimeoutError, AssertionError) as error:
+            await self._leave(CLOSE_S)
+            raise self._failed(
+                "a step could not be committed, or it is not known whether it was", error
+            ) from error
+        self._kept = kept
+        self._meta = self._meta_now()
+
+    def _written(self, step: Step, kept: Mapping[str, Kept]) -> dict[str, list[Output]]:
+        """The step as records, by topic; `@positions` comes last."""
+        to = self._outputs
+        rows = [Output(key, row) for key, row in step.rows.items()]
+        meta = self._meta_now()
+        if meta != self._meta:
+            rows.append(Output(META, encode(meta)))
+        rows.append(Output(POSITIONS, encode(kept)))
+        outputs = {to.tables: rows}
+        if to.facts and step.facts:
+            outputs[to.facts] = [Output(fact.shop.encode(), facts.encode(fact)) for fact in step.facts]
+        if to.alerts and step.alerts:
+            outputs[to.alerts] = [Output(alert.shop.encode(), rules.encode(alert)) for alert in step.alerts]
+        if to.dead_letters and step.dead_letters:
+            limit = self._largest[to.dead_letters] - BATCH_OVERHEAD
+            outputs[to.dead_letters] = [dead_letter(letter, limit) for letter in step.dead_letters]
+        return outputs
+
+    def _position(self, topic: str, position: int) -> Kept:
+        found = self._found.get(topic)
+        if found is None:
+            raise LedgerError(f"{self._place()}: {topic} is none of the inputs {', '.join(self._inputs)}")
+        return Kept(position, found.id, found.partitions)
+
+    def _meta_now(self) -> Meta:
+        return (self._meta or Meta()).under(self._policy)
+
+    async def _send(self, producer: AIOKafkaProducer, outputs: Mapping[str, Sequence[Output]]) -> None:
+        """Send all, to all topics at once, and wait for every answer."""
+        answers = await asyncio.gather(
+            *(self._send_to(producer, topic, records) for topic, records in outputs.items()),
+            return_exceptions=True,
+        )
+        wrong = [answer for answer in answers if answer is not None]
+        for error in wrong:
+            if isinstance(error, ProducerFenced | InvalidProducerEpoch):
+                raise error
+        if wrong:
+            raise wrong[0]
+
+    async def _send_to(self, producer: AIOKafkaProducer, topic: str, records: Sequence[Output]) -> None:
+        limit = self._largest[topic]
+        sent: list[tuple[Awaitable[object], Sequence[Output]]] = []
+        try:
+            for batch in batches(records, min(BATCH_BYTES, limit) - BATCH_OVERHEAD):
+                if len(batch) == 1 and batch[0].size() - RECORD_OVERHEAD > limit:
+                    raise self._too_large(topic, batch)
+                builder = producer.create_batch()
+                for record in batch:
+                    put = builder.append(
+                        key=record.key, value=record.value, timestamp=None, headers=list(record.headers)
+                    )
+                    if put is None:
+                        raise self._too_large(topic, batch)
+                builder.close()
+                sent.append((await producer.send_batch(builder, topic, partition=self.partition), batch))
+        finally:
+            answers = await asyncio.gather(*(answer for answer, _ in sent), return_exceptions=True)
+        for answer, (_, batch) in zip(answers, sent, strict=True):
+            if isinstance(answer, MessageSizeTooLargeError | RecordListTooLargeError):
+                raise self._too_large(topic, batch) from answer
+            if isinstance(answer, BaseException):
+                raise answer
+
+    def _too_large(self, topic: str, batch: Sequence[Output]) -> LedgerError:
+        size = max(record.size() for record in batch)
+        return LedgerError(
+            f"{topic} partition {self.partition} does not take a record of about {size} bytes "
+            f"(its max.message.bytes is {self._largest[topic]}); kafka-configs.sh --bootstrap-server "
+            f"{self._connection.broker} --entity-type topics --entity-name {topic} --alter "
+            f"--add-config max.message.bytes={2 * size}"
+        )
+
+    async def _show(self, producer: AIOKafkaProducer, kept: Mapping[str, Kept]) -> None:
+        """The positions as the group's offsets, inside the transaction."""
+        offsets = {
+            TopicPartition(topic, self.partition): position.next
+            for topic, position in kept.items()
+            if topic in self._inputs
+        }
+        if offsets:
+            await producer.send_offsets_to_transaction(offsets, self._group)
+        self._group_s = time.monotonic()
+        self._group_behind = False
+
+    async def _end(self, ending: Awaitable[None]) -> None:
+        """Wait until the transaction has ended, in a task of its own: who is cancelled meanwhile ends it too."""
+        self._ending = asyncio.ensure_future(ending)
+        await asyncio.shield(self._ending)
+        self._ending = None
+        self._in_transaction = False
+
+    # ---- leave ------------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Leave the partition in order, within 3 s; no transaction is left open if the broker answers."""
+        end = time.monotonic() + CLOSE_S
+        producer = self._producer
+        if (
+            producer is not None
+            and self._group is not None
+            and self._group_behind
+            and not self._in_transaction
+        ):
+            with suppress(KafkaError, OSError, TimeoutError, AssertionError):
+                async with asyncio.timeout(CLOSE_S / 2):
+                    await producer.begin_transaction()
+                    self._in_transaction = True
+                    await self._show(producer, self._kept)
+                    await self._end(producer.commit_transaction())
+        await self._leave(end - time.monotonic())
+
+    async def _leave(self, seconds: float) -> None:
+        """Give the producer up. A transaction that is ending may end; one that is open is aborted.
+
+        While the broker is away `stop` waits for ever and leaves the sender at work, so each part is bounded.
+        """
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        await self._within(seconds / 2, self._settle(producer))
+        await self._within(seconds / 6, producer.stop())
+        await self._within(seconds / 6, producer._sender.close())
+        producer._message_accumulator.fail_all(ProducerClosed())
+        await self._within(seconds / 6, producer.client.close())
+        self._in_transaction = False
+        self._ending = None
+
+    async def _within(self, seconds: float, doing: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await doing
+        except TimeoutError:
+            log.info("%s: the broker does not answer; left without waiting for it", self._place())
+        except Exception as error:  # noqa: BLE001 - it is given up in any case, and a fence is no news
+            log.debug("%s: %s", self._place(), type(error).__name__)
+
+    async def _settle(self, producer: AIOKafkaProducer) -> None:
+        if self._ending is not None:
+            await asyncio.shield(self._ending)
+        elif self._in_transaction:
+            await producer.abort_transaction()
+
+    # ---- words ------------------------------------------------------------------------------------------
+
+    def _place(self) -> str:
+        return f"{self._outputs.tables} partition {self.partition}"
+
+    def _anew(self) -> str:
+        tables, broker = self._outputs.tables, self._connection.broker
+        return (
+            f"to begin with empty tables stop all workers, then kafka-topics.sh --bootstrap-server {broker} --delete --topic {tables} "
+            f"&& csstream topics --broker {broker}"
+        )
+
+    def _failed(self, what: str, error: Exception) -> LedgerError:
+        return LedgerError(
+            f"{self._place()} at {self._connection.broker}: {what} ({str(error) or type(error).__name__}); open it again"
+        )

@@ -1,0 +1,95 @@
+"""What a step looks like as records: which topics, how large, cut into batches; and the form of a dead letter.
+
+All of it is plain arithmetic on bytes, done before a transaction begins: what is wrong with a step shows while
+nothing is sent yet.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from csstream.core.engine import DeadLetter
+
+BATCH_OVERHEAD = 61
+RECORD_OVERHEAD = 40
+LARGEST_BYTES = 1_048_588
+"""Largest record batch of a topic where nothing else is set (Kafka's own default)."""
+
+_HEADER_OVERHEAD = 10
+
+ERROR_BYTES = 8_192
+"""Most of a dead letter's error text."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The topics of a step; None where the driver has no such output."""
+
+    tables: str = "cs.tables"
+    facts: str | None = "cs.facts"
+    alerts: str | None = "cs.alerts"
+    dead_letters: str | None = "cs.dead-letters"
+
+    def names(self) -> list[str]:
+        """Those that there are."""
+        return [name for name in (self.tables, self.facts, self.alerts, self.dead_letters) if name]
+
+
+class Output(NamedTuple):
+    """One record to be sent."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+    def size(self) -> int:
+        """Bytes that it takes in a batch, at most."""
+        headers = sum(len(name) * 3 + len(value) + _HEADER_OVERHEAD for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers + RECORD_OVERHEAD
+
+
+def batches(records: Sequence[Output], limit: int) -> Iterable[Sequence[Output]]:
+    """The records in order, cut so that no batch is larger than `limit`, unless one record is."""
+    start = size = 0
+    for number, record in enumerate(records):
+        more = record.size()
+        if number > start and size + more > limit:
+            yield records[start:number]
+            start, size = number, 0
+        size += more
+    if start < len(records):
+        yield records[start:]
+
+
+def dead_letter(letter: DeadLetter, limit: int) -> Output:
+    """A dead letter as a record of at most `limit` bytes (SPEC 1): the original, with what is wrong in headers.
+
+    What is too large is cut: `cs-truncated` then says how many bytes the value had, `cs-sha256` what it was.
+    """
+    record = letter.record
+    told = [
+        ("cs-reason", letter.reason.encode()),
+        (
+            "cs-error",
+            letter.error.encode("utf-8", "replace")[:ERROR_BYTES].decode("utf-8", "ignore").encode(),
+        ),
+        ("cs-topic", record.topic.encode()),
+        ("cs-partition", str(record.partition).encode()),
+        ("cs-offset", str(record.offset).encode()),
+    ]
+    whole = Output(record.key, record.value, [*record.headers, *told])
+    if whole.size() <= limit:
+        return whole
+    told += [
+        ("cs-truncated", str(len(record.value)).encode()),
+        ("cs-sha256", hashlib.sha256(record.value).hexdigest().encode()),
+    ]
+    headers = [*record.headers, *told]
+    if Output(record.key, b"", headers).size() > limit // 2:
+        headers = told
+    key = record.key
+    if key is not None and Output(key, b"", headers).size() > limit:
+        key = key[: max(0, limit - Output(None, b"", headers).size())]
+    room = limit - Output(key, b"", headers).size()
+    return Output(key, record.value[: max(0, room)], headers)

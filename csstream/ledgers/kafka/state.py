@@ -1,0 +1,88 @@
+"""What lies in a tables topic beside the rows: where each input is read up to, and what wrote the rows.
+
+Both are rows themselves, under keys that no row of the core has (those are JSON arrays), so that one commit
+changes all three, and one reading brings all three back.
+"""
+
+import time
+from collections.abc import Callable
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]
+
+from csstream.core.rows import CODEC
+
+RULES = 1
+"""Version of the rules of the core: rows of one version go on as those of no other."""
+
+POSITIONS = b"@positions"
+META = b"@meta"
+
+POLICIES = 16
+"""How many of the last policies a row `@meta` names."""
+
+SAY_S = 5.0
+"""How often a reader that waits says so."""
+
+
+class Kept(msgspec.Struct):
+    """The position in one input: the next record, and which topic it counts in."""
+
+    next: int
+    id: str
+    partitions: int
+
+
+class Meta(msgspec.Struct, omit_defaults=True):
+    """Row `@meta`: what wrote the rows. `policies`: under which they came about, the newest last."""
+
+    codec: int = CODEC
+    rules: int = RULES
+    policies: list[str] = []
+
+    def under(self, policy: str) -> "Meta":
+        """As it is once this program, under this policy, has added rows."""
+        if not policy or self.policies[-1:] == [policy]:
+            return Meta(policies=self.policies)
+        return Meta(policies=[*self.policies, policy][-POLICIES:])
+
+
+encode = msgspec.json.Encoder().encode
+decode_positions = msgspec.json.Decoder(dict[str, Kept]).decode
+decode_meta = msgspec.json.Decoder(Meta).decode
+
+
+async def read_rows(
+    reader: AIOKafkaConsumer, tables: TopicPartition, say: Callable[[str], None]
+) -> dict[bytes, bytes]:
+    """All rows of a partition, as last committed; `say` hears why it takes long.
+
+    The end is the log's own: rows committed before it may lie behind a transaction that is still open.
+    """
+    reader.assign([tables])
+    await reader.seek_to_beginning(tables)
+    rows: dict[bytes, bytes] = {}
+    end: int | None = None
+    since = said = time.monotonic()
+    while end is None or await reader.position(tables) < end:
+        lists = await reader.getmany(tables, timeout_ms=50)
+        for record in lists.get(tables, ()):
+            if record.value is None:
+                rows.pop(record.key, None)
+            else:
+                rows[record.key] = record.value
+        if end is None:
+            # Told with the first answer, so after the producer was started: no earlier owner writes behind it.
+            end = reader.highwater(tables)
+        now = time.monotonic()
+        if lists:
+            since = now
+        elif now - max(since, said) > SAY_S:
+            said = now
+            at = await reader.position(tables)
+            say(
+                f"{tables.topic} partition {tables.partition}: rows are read up to {at} of {end}, waiting for "
+                f"the rest since {now - since:.0f} s; another program has an open transaction there, or the "
+                "broker is away"
+            )
+    return rows

@@ -1,0 +1,220 @@
+"""One Apache Kafka node (KRaft) on 127.0.0.1, for tests and for a person: `python -m tests.kafka.node`.
+
+A ledger that was never tried on a real broker is a guess: what is fenced, aborted or held back is decided there.
+No container is needed, only Java 17 and the jars: from KAFKA_HOME, or fetched once with Maven and kept outside
+the repository. Ports are free ones, all files lie in a folder of the node's own, and it ends with its maker.
+"""
+
+import ctypes
+import fcntl
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+POM = Path(__file__).with_name("pom.xml")
+WAY_OUT = (
+    "set CSSTREAM_TEST_KAFKA=host:port or KAFKA_HOME, or install Java 17 (openjdk-17-jre-headless) and Maven"
+)
+UP_S = 60.0
+FETCH_S = 240.0
+CLUSTER = "MkU3OEVBNTcwNTJENDM2Qg"
+
+SETTINGS = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=2
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+transaction.abort.timed.out.transaction.cleanup.interval.ms=500
+log.cleaner.dedupe.buffer.size=8388608
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+"""
+
+
+class NoKafkaError(Exception):
+    """This machine can run no Kafka; the text says how it could."""
+
+
+def java() -> str:
+    """The Java to run, 17 or later."""
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=f"{home}/bin" if home else None) or shutil.which("java")
+    if found is None:
+        raise NoKafkaError(f"there is no Java; {WAY_OUT}")
+    told = subprocess.run([found, "-version"], capture_output=True, text=True, timeout=30).stderr
+    version = re.search(r'version "(\d+)', told)
+    if version is None or int(version[1]) < 17:
+        raise NoKafkaError(f"Java is older than 17; {WAY_OUT}")
+    return found
+
+
+def jars() -> Path:
+    """The folder of Kafka's jars; fetched when they are wanted for the first time, by one process only."""
+    home = os.environ.get("KAFKA_HOME")
+    if home:
+        if not list(Path(home, "libs").glob("kafka-server-4*.jar")):
+            raise NoKafkaError(f"KAFKA_HOME={home} holds no Kafka 4 in libs/; {WAY_OUT}")
+        return Path(home, "libs")
+    version = re.search(r"<kafka.version>(.+?)<", POM.read_text("utf-8"))
+    assert version is not None
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "csstream"
+    kept = cache / f"kafka-{version[1]}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{kept.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.is_dir():
+            _fetch(kept)
+    return kept
+
+
+def _fetch(kept: Path) -> None:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise NoKafkaError(f"there is no Maven to fetch Kafka with; {WAY_OUT}")
+    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+        lib = Path(folder, "lib")
+        goal = ["dependency:copy-dependencies", f"-DoutputDirectory={lib}", "-DincludeScope=runtime"]
+        try:
+            subprocess.run(
+                [maven, "-q", "-B", "-f", POM, *goal], capture_output=True, check=True, timeout=FETCH_S
+            )
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            raise NoKafkaError(f"Maven could not fetch Kafka; {WAY_OUT}") from error
+        lib.rename(kept)
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+def _end_with_maker() -> None:
+    """On Linux, so that a killed test run leaves no broker behind."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+class Node:
+    """A broker in a folder of its own. A context: up inside, gone after it."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self._java, self._jars = java(), jars()
+        self._folder = tempfile.TemporaryDirectory(prefix="csstream-kafka-")
+        self._process: subprocess.Popen[bytes] | None = None
+        port, controller = _free_ports()
+        self.address = f"127.0.0.1:{port}"
+        self._settings = Path(self._folder.name, "server.properties")
+        self._told = Path(self._folder.name, "node.log")
+        data = Path(self._folder.name, "data")
+        self._settings.write_text(SETTINGS.format(port=port, controller=controller, data=data), "utf-8")
+
+    def _command(self, main: str, *args: str) -> list[str]:
+        return [
+            self._java, "-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{self._jars}/*", main, *args,
+        ]  # fmt: skip
+
+    def start(self) -> None:
+        """Format the folder, start, and wait until the node answers. Raises RuntimeError with what it said."""
+        with self._told.open("ab") as told:
+            format_folder = ["format", "-t", CLUSTER, "-c", str(self._settings)]
+            tool = self._command("kafka.tools.StorageTool", *format_folder)
+            if subprocess.run(tool, stdout=told, stderr=told, timeout=UP_S).returncode != 0:
+                raise RuntimeError(self._failure())
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Start on what is in the folder, and wait until the node answers."""
+        with self._told.open("ab") as told:
+            self._process = subprocess.Popen(
+                self._command("kafka.Kafka", str(self._settings)),
+                stdout=told,
+                stderr=told,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=_end_with_maker,  # noqa: PLW1509 - it takes no lock, so threads cannot hold one
+            )
+        host, _, port = self.address.partition(":")
+        end = time.monotonic() + UP_S
+        while self._process.poll() is None and time.monotonic() < end:
+            try:
+                socket.create_connection((host, int(port)), timeout=1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError(self._failure())
+
+    def _failure(self) -> str:
+        tail = self._told.read_text("utf-8", "replace")[-4000:]
+        return f"Kafka did not come up on {self.address}; it said last:\n{tail}"
+
+    def kill(self) -> None:
+        """End the node at once, as a power cut would; `go_on` starts it again."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def wait(self) -> None:
+        """Wait until the node ends by itself."""
+        assert self._process is not None, "the node is not started"
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        self._folder.cleanup()
+
+
+def main() -> int:
+    """Run a node until Ctrl-C; its address is the first line on standard output."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Node() as node:
+            print(node.address, flush=True)
+            print("Ctrl-C ends it, and removes all that it holds.", file=sys.stderr)
+            node.wait()
+            return 1
+    except NoKafkaError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
