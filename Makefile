@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench mutants compiled pure lock clean
+.PHONY: help setup demo test check format bench mutants kafka compiled pure lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ check: $(READY) ## lint, format check, strict types
 format: $(READY) ## lint fixes and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+kafka: $(READY) ## a Kafka node to try things by hand (fetched once; needs Java 17+ and Maven)
+	$(BIN)/python -m tests.kafka.node
 
 bench: $(READY) ## replay against DuckDB and a bare loop, as ratios
 	$(BIN)/python -m tests.bench.bench_replay $(ARGS)
