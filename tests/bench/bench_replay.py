@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 import orjson
 
+import csstream.core
 from csstream.simulate import Plan, lines
 
 START_MS = 1_760_000_000_000
@@ -117,7 +118,8 @@ def compare(log: Path, folder: Path, workers: int, rounds: int, title: str) -> N
             seconds[name].append(timed(work))
     rates = {name: events / statistics.median(each) for name, each in seconds.items()}
     print(
-        f"{title}: {events:,} events, {log.stat().st_size / 1e6:.0f} MB, {workers} workers, {rounds} rounds"
+        f"{title}: {events:,} events, {log.stat().st_size / 1e6:.0f} MB, {workers} workers, {rounds} rounds, "
+        f"core {'compiled' if csstream.core.COMPILED else 'in Python'}"
     )
     for name, rate in rates.items():
         ratio = "" if name == "replay" else f"  replay / {name} = {rates['replay'] / rate:.2f}"
