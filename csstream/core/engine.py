@@ -102,7 +102,6 @@ class Engine:
         self.shops: dict[str, Shop] = {}
         self._dead: list[DeadLetter] = []
         self._touched: set[str] = set()
-        self.row_counts: Counter[str] = Counter()
         if rows:
             self._load(rows)
 

@@ -303,17 +303,19 @@ class Shop:
         """Bring what the customer adds to today's figures without being concluded up to date."""
         for fact in self._expected.pop(name, ()):
             self.today.expect(fact, -1)
-        if customer is None:
-            return
-        s = customer.conversation.state
-        if s.since < 0 and s.day != self.row.day:
-            return
-        standing = customer.conversation.standing(self.row.clock_ms)
-        expected: list[AnyFact] = [*standing.waits, *standing.consults]
+        expected = [] if customer is None else self._expectation(customer)
         if expected:
             for fact in expected:
                 self.today.expect(fact, 1)
             self._expected[name] = expected
+
+    def _expectation(self, customer: Customer) -> list[AnyFact]:
+        """The open wait and today's consults of a customer, as they stand."""
+        s = customer.conversation.state
+        if s.since < 0 and s.day != self.row.day:
+            return []
+        standing = customer.conversation.standing(self.row.clock_ms)
+        return [*standing.waits, *standing.consults]
 
     def _save_today(self, changes: Changes) -> None:
         today = self.today
@@ -349,12 +351,9 @@ class Shop:
         self.customers[customer.name] = customer
         self._schedule(customer.name)
         # The expectation is part of the saved figures of today already: remember it without counting it.
-        s = customer.conversation.state
-        if s.since >= 0 or s.day == self.row.day:
-            standing = customer.conversation.standing(self.row.clock_ms)
-            expected: list[AnyFact] = [*standing.waits, *standing.consults]
-            if expected:
-                self._expected[customer.name] = expected
+        expected = self._expectation(customer)
+        if expected:
+            self._expected[customer.name] = expected
 
     def restore_day(self, day: str, agent: str | None, row: DayRow, samples: dict[str, list[int]]) -> None:
         """A row of today's figures."""
@@ -369,7 +368,7 @@ class Shop:
 
     # ---- readings ---------------------------------------------------------------------------------------
 
-    def readings(self) -> "Iterator[tuple[str, Labels, float | list[int]]]":
+    def readings(self) -> Iterator[tuple[str, Labels, float | list[int]]]:
         """Everything that METRICS shows of this shop: (name, labels, value); a histogram is a list of counts."""
         name = self.name
         clock = self.row.clock_ms
@@ -378,7 +377,7 @@ class Shop:
             for rows in (tally.counts, tally.histograms):
                 for counted, value in rows.items():
                     metric, *rest = counted.split("|")
-                    own = (agent,) if f"{metric}" in _BY_AGENT else ()
+                    own = (agent,) if metric in _BY_AGENT else ()
                     yield metric, (name, *own, *rest), value
         for metric, labels, number in day_figures(
             self.today.rows.get((self.today.day, None), Scores()), None
@@ -407,7 +406,7 @@ class Shop:
         gap = self.rules.gap
         for agent in self.tallies:
             open_waits[agent] = oldest[agent] = 0
-        for customer in self._expected_customers():
+        for customer in self._present():
             s = customer.conversation.state
             busy: set[str] = set()
             if s.since >= 0:
@@ -437,8 +436,8 @@ class Shop:
         for rule, number in firing.items():
             yield "alerts_firing", (name, rule), number
 
-    def _expected_customers(self) -> Iterator[Customer]:
-        """Customers with an open wait or a session that may be live: those who wrote today or wait."""
+    def _present(self) -> Iterator[Customer]:
+        """Customers with an open wait, or a message less than a silence of `session_gap` ago."""
         clock = self.row.clock_ms
         for customer in self.customers.values():
             s = customer.conversation.state
