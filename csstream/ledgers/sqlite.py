@@ -1,0 +1,121 @@
+"""The SQLite ledger: one shop's real use on one machine, a step a SQL transaction.
+
+What is committed is on the disk (`synchronous=FULL`), so a power cut takes back nothing that was answered. A
+step's rows, positions and everything published go in together; who has been replaced as owner is told by the
+epoch, which is looked at inside the same transaction.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from csstream.core import facts, rules
+from csstream.core.engine import DeadLetter, Step
+from csstream.ledgers import FencedError, LedgerError, Positions
+
+_SCHEMA = """
+create table if not exists rows (key blob primary key, value blob not null) without rowid;
+create table if not exists positions (topic text primary key, next integer not null) without rowid;
+create table if not exists facts (seq integer primary key, fact text not null, rev integer not null, record blob not null);
+create table if not exists alerts (seq integer primary key, alert text not null, record blob not null);
+create table if not exists dead_letters (
+    seq integer primary key, reason text not null, error text not null,
+    topic text not null, position integer not null, raw blob not null);
+create table if not exists owner (one integer primary key check (one = 1), epoch integer not null);
+insert or ignore into owner values (1, 0);
+"""
+
+
+class SqliteLedger:
+    """One owner of a ledger file. Its methods run in a thread: a commit waits for the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._epoch = -1
+        self._connection: sqlite3.Connection | None = None
+
+    async def open(self) -> tuple[dict[bytes, bytes], dict[str, int]]:
+        """Take the file over: all rows, and the positions that they are at. Raises LedgerError."""
+        return await asyncio.to_thread(self._open)
+
+    async def commit(self, step: Step, positions: Positions) -> None:
+        """Keep a step, whole or not at all. Raises FencedError, or LedgerError."""
+        await asyncio.to_thread(self._commit, step, positions)
+
+    async def close(self) -> None:
+        """Leave the file in order."""
+        await asyncio.to_thread(self._close)
+
+    def _open(self) -> tuple[dict[bytes, bytes], dict[str, int]]:
+        self._close()
+        try:
+            # Autocommit: transactions begin and end where this module says so.
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+            self._connection = connection
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = full")
+            connection.executescript(_SCHEMA)
+            connection.execute("begin immediate")
+            connection.execute("update owner set epoch = epoch + 1")
+            (self._epoch,) = connection.execute("select epoch from owner").fetchone()
+            rows: dict[bytes, bytes] = dict(connection.execute("select key, value from rows"))
+            positions: dict[str, int] = dict(connection.execute("select topic, next from positions"))
+            connection.execute("commit")
+        except sqlite3.Error as error:
+            self._close()
+            raise LedgerError(
+                f"{self.path}: {error}; is the folder there, writable, and on a local disk?"
+            ) from error
+        return rows, positions
+
+    def _commit(self, step: Step, positions: Positions) -> None:
+        connection = self._connection
+        if connection is None:
+            raise LedgerError(f"{self.path} is not open")
+        try:
+            connection.execute("begin immediate")
+            (epoch,) = connection.execute("select epoch from owner").fetchone()
+            if epoch != self._epoch:
+                connection.execute("rollback")
+                raise FencedError(f"another process has opened {self.path} since; this one leaves it alone")
+            self._write(connection, step, positions)
+            connection.execute("commit")
+        except sqlite3.Error as error:
+            # Where the commit itself failed nobody knows: only opening again tells.
+            self._close()
+            raise LedgerError(f"{self.path}: {error}; is there space on the disk?") from error
+
+    @staticmethod
+    def _write(connection: sqlite3.Connection, step: Step, positions: Positions) -> None:
+        connection.executemany(
+            "insert or replace into rows values (?, ?)",
+            ((key, row) for key, row in step.rows.items() if row is not None),
+        )
+        connection.executemany(
+            "delete from rows where key = ?", ((key,) for key, row in step.rows.items() if row is None)
+        )
+        connection.executemany("insert or replace into positions values (?, ?)", positions.items())
+        connection.executemany(
+            "insert into facts (fact, rev, record) values (?, ?, ?)",
+            ((fact.fact, fact.rev, facts.encode(fact)) for fact in step.facts),
+        )
+        connection.executemany(
+            "insert into alerts (alert, record) values (?, ?)",
+            ((alert.alert, rules.encode(alert)) for alert in step.alerts),
+        )
+        connection.executemany(
+            "insert into dead_letters (reason, error, topic, position, raw) values (?, ?, ?, ?, ?)",
+            _letters(step.dead_letters),
+        )
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _letters(letters: Iterable[DeadLetter]) -> Iterable[tuple[str, str, str, int, bytes]]:
+    for letter in letters:
+        record = letter.record
+        yield letter.reason, letter.error, record.topic, record.offset, record.value
