@@ -39,7 +39,7 @@ POLICIES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """Profiles and settings for the sample; hours end where its logs are, near midnight."""
 
-PARTS = ("__init__.py", "events.py", "policy.py", "policies", "core")
+PARTS = ("__init__.py", "events.py", "policy", "policies", "core")
 """What the core needs of the package."""
 
 Case = tuple[list[dict[str, Any]], tuple[str, tuple[str, ...]], dict[str, Any]]
