@@ -10,6 +10,7 @@ or a spam mark can reach them. Everything else is derived.
 
 from bisect import bisect_left
 
+from csstream.core.audit import standing_alerts
 from csstream.core.canon import Standing, copy_state, settle, tell
 from csstream.core.conversation import NEVER, Concluded, Conversation, Rules, State
 from csstream.core.facts import AnyFact
@@ -146,13 +147,7 @@ class Customer:
         return alerts(Case(self.rules.policy, waiting, flag, self.group_of))[-1]
 
     def _alerts(self, facts: Concluded) -> list[Alert]:
-        flags = {flag.wait: flag for flag in facts.flags}
-        return [
-            alert
-            for wait in facts.waits
-            if wait.levels or flags
-            for alert in alerts(Case(self.rules.policy, wait, flags.get(wait.wait), self.group_of))
-        ]
+        return standing_alerts(self.rules.policy, facts, self.group_of)
 
     # ---- corrections ------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from csstream.core.calendar import Calendar
 from csstream.core.conversation import NEVER, Rules
 from csstream.core.customer import DUPLICATE, LATE, TOO_LATE, Customer
 from csstream.core.facts import AnyFact
-from csstream.core.metrics import LATE_S, Labels
+from csstream.core.metrics import LATE_S, Labels, observe
 from csstream.core.rows import (
     decode_agent,
     decode_customer,
@@ -84,10 +84,7 @@ class Process:
 
     def was_late(self, topic: str, seconds: float) -> None:
         """One event came in so far behind the clock of its shop."""
-        histogram = self.late.setdefault(topic, [0.0] * (len(LATE_S) + 2))
-        place = next((n for n, bound in enumerate(LATE_S) if seconds <= bound), -2)
-        histogram[place] += 1
-        histogram[-1] += seconds
+        observe(self.late.setdefault(topic, [0.0] * (len(LATE_S) + 2)), LATE_S, seconds)
 
 
 class Engine:

@@ -5,8 +5,10 @@ alert to labels and amounts, and what it counts is kept with the shop's rows. **
 handed in by the driver. All are read, never pushed: `readings` is one pass over what is there.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from csstream.core.facts import Reception, Wait
 from csstream.core.rules import Alert
@@ -17,6 +19,7 @@ BUCKETS_S = (5, 10, 15, 20, 30, 45, 60, 100, 180, 300, 600, 1800)
 """Bounds of every response histogram, in seconds (SPEC 5)."""
 
 Labels = tuple[str, ...]
+Number = TypeVar("Number", int, float)
 Counted = Iterable[tuple[Labels, int]]
 
 
@@ -179,6 +182,16 @@ METRICS = (
 )  # fmt: skip
 
 BY_NAME = {metric.name: metric for metric in METRICS}
+
+
+def observe(histogram: list[Number], bounds: Sequence[float], value: Number) -> None:
+    """Count a value in the first bucket whose bound (of the value's unit) it does not pass; add it to the sum.
+
+    A histogram is a count a bucket, the last one unbounded, and then the sum.
+    """
+    histogram[bisect_left(bounds, value)] += 1
+    histogram[-1] += value
+
 
 FIRSTS = tuple(metric for metric in METRICS if metric.count is not None)
 

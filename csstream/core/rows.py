@@ -83,14 +83,16 @@ FAMILIES = (
     Family(
         "customer",
         "shop, customer",
-        "150 + 120 an event kept",
+        "155 an event kept (simulated shop)",
         "2 x (wait_ttl + gap + horizon) after the last event",
     ),
-    Family("shop", "shop", "40", "never"),
-    Family("tally", "shop, agent", "200 to 900", "never (one a known agent)"),
-    Family("day", "shop, day, agent", "60", "the shop's midnight"),
-    Family("samples", "shop, day, agent, kind, number", "3 a response, at most 256", "the shop's midnight"),
-    Family("agent", "shop, agent", "100", "never (one a known agent)"),
+    Family("shop", "shop", "45", "never"),
+    Family("tally", "shop, agent", "380 to 830", "never (one a known agent)"),
+    Family("day", "shop, day, agent", "65", "the shop's midnight"),
+    Family(
+        "samples", "shop, day, agent, kind, number", "at most 1,010 (256 responses)", "the shop's midnight"
+    ),
+    Family("agent", "shop, agent", "110 to 140", "never (one a known agent)"),
 )
 
 SAMPLES_A_ROW = 256

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from csstream.core.conversation import NEVER, Rules
 from csstream.core.customer import APPLIED, CONFLICT, DUPLICATE, LATE, TOO_LATE, Customer
 from csstream.core.facts import AnyFact, Reception, Wait
-from csstream.core.metrics import FIRSTS, Firsts, Labels, Metric, day_figures
+from csstream.core.metrics import FIRSTS, Firsts, Labels, Metric, day_figures, observe
 from csstream.core.rows import SAMPLES_A_ROW, AgentRow, DayRow, Key, ShopRow, TallyRow
 from csstream.core.scoreboard import Scoreboard, Today
 from csstream.core.scores import COUNTS, Scores
@@ -294,9 +294,7 @@ class Shop:
         histogram = tally.histograms.get(name)
         if histogram is None:
             histogram = tally.histograms[name] = [0] * (len(metric.buckets) + 2)
-        place = next((n for n, bound in enumerate(metric.buckets) if amount <= bound * 1000), -2)
-        histogram[place] += 1
-        histogram[-1] += amount
+        observe(histogram, [bound * 1000 for bound in metric.buckets], amount)
         return agent
 
     def _expect(self, name: str, customer: Customer | None) -> None:
