@@ -1,0 +1,56 @@
+"""The command line: one module a command (SPEC 10).
+
+Exit status: 0 done; 1 a run that failed, with one line on stderr; 2 wrong usage or an invalid policy. Commands
+import their driver when they run, so that `csstream --help` and a policy check do not wait for it.
+"""
+
+import os
+import signal
+import sys
+
+import click
+
+from csstream import __version__
+from csstream.cli.demo import demo
+from csstream.cli.import_ import import_
+from csstream.cli.policy import policy
+from csstream.cli.replay import replay
+from csstream.cli.simulate import simulate
+from csstream.cli.topics import topics
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="csstream")
+def cli() -> None:
+    """Who waits in the chat, for how long, and what it costs: live, and the same in every audit."""
+
+
+for _command in (demo, simulate, replay, import_, topics, policy):
+    cli.add_command(_command)
+
+
+def _terminate(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """The entry point: what goes wrong ends in one line, not in a trace."""
+    # A polite request to end is met like Ctrl-C: half-written files are cleared away.
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.Abort:
+        click.echo("csstream: interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("csstream: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing more can be written, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

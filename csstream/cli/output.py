@@ -1,0 +1,34 @@
+"""Where a command writes: standard output, or a file that has its name only when it is whole."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from csstream.cli.options import Failure
+
+
+@contextmanager
+def writing(out: Path | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file that has its name only when it is whole."""
+    if out is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    import gzip
+
+    part = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with part.open("wb") as raw:
+            if out.suffix == ".gz":
+                with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
+                    yield packed  # type: ignore[misc]  # a writable binary stream all the same
+            else:
+                yield raw
+        part.replace(out)
+    except OSError as error:
+        raise Failure(f"{out}: {error.strerror}; is the folder there, and is there space?") from error
+    finally:
+        part.unlink(missing_ok=True)

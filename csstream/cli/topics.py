@@ -1,0 +1,54 @@
+"""`csstream topics`: what must exist on Kafka."""
+
+import asyncio
+import logging
+
+import click
+
+from csstream.cli.options import Failure
+
+
+@click.command()
+@click.option(
+    "--broker",
+    default="127.0.0.1:9092",
+    show_default=True,
+    envvar="CSSTREAM_BROKER",
+    show_envvar=True,
+    metavar="HOST:PORT,...",
+)
+@click.option(
+    "--partitions",
+    type=click.IntRange(min=1),
+    help="Of topics made anew. Default: 12, or as the inputs have.",
+)
+@click.option("--plan", "planning", is_flag=True, help="Change nothing; print what would be done.")
+@click.option("--check", is_flag=True, help="Change nothing; exit status 1 unless all is as it must be.")
+def topics(broker: str, partitions: int | None, planning: bool, check: bool) -> None:
+    """Create and check the Kafka topics: equal partitions, compaction, retention, copies.
+
+    \b
+    csstream topics --broker 127.0.0.1:9092 --plan
+    csstream topics --broker 127.0.0.1:9092 --partitions 24
+    """
+    from csstream.kafka import topics as kafka
+    from csstream.ledgers.kafka import Connection, UnreachableError
+
+    # Of a broker that is away, our own error says all there is to say.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    if planning and check:
+        raise click.UsageError("--plan or --check, not both")
+    connection = Connection(broker)
+    try:
+        if planning or check:
+            changes = asyncio.run(kafka.check(connection, asked=partitions))
+        else:
+            changes = asyncio.run(kafka.ensure(connection, asked=partitions))
+    except (kafka.TopicsError, UnreachableError) as error:
+        raise Failure(str(error)) from error
+    for change in changes:
+        click.echo(change.line(broker))
+    if not changes:
+        click.echo("all topics are as they must be")
+    elif check:
+        raise Failure(f"{len(changes)} topics are not as they must be; csstream topics mends what is ours")
