@@ -27,14 +27,16 @@ IMPURE_NAMES = {"open", "print", "input", "exec", "eval", "compile", "__import__
 CLOCKS = {"now", "utcnow", "today"}
 """What `datetime` and `date` ask the machine for."""
 
-DRIVERS = {"kafka", "logs", "notify", "replay", "serve", "wall"}
-"""Packages that never import each other: what two of them need lies below both."""
+DRIVERS = {"gateway", "kafka", "logs", "replay", "serve"}
+"""Packages that never import each other: what two of them need lies below both (`web`, `notify` and `wall` do)."""
 
 LOWEST = ("core", "events", "policy")
 """What everything stands on; they import nothing of csstream but each other, events and policy not even core."""
 
 MAY_IMPORT = {
-    "aiokafka": ("kafka", "ledgers.kafka", "notify", "wall"),
+    "aiohttp": ("gateway", "kafka", "notify", "serve", "wall", "web"),
+    "aiokafka": ("gateway", "kafka", "ledgers.kafka", "notify", "wall"),
+    "aiosmtplib": ("notify",),
     "charset_normalizer": ("logs.encoding",),
     "click": ("cli",),
     "faust": ("kafka",),
@@ -50,8 +52,9 @@ MAY_IMPORT = {
         "runner",
         "serve",
         "wall",
+        "web",
     ),
-    "orjson": ("logs", "replay", "serve", "simulate"),
+    "orjson": ("gateway", "kafka", "logs", "notify", "replay", "serve", "simulate", "wall", "web"),
     "polars": ("logs", "replay"),
     "prometheus_client": ("exporter",),
     "python_calamine": ("logs",),
