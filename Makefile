@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench mutants kafka compiled pure lock clean
+.PHONY: help setup demo test check format bench bench-worker mutants kafka compiled pure lock clean
 
 help: ## what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -41,6 +41,10 @@ kafka: $(READY) ## a Kafka node to try things by hand (fetched once; needs Java 
 bench: $(READY) ## replay against DuckDB and a bare loop, as ratios
 	$(BIN)/python -m tests.bench.bench_replay $(ARGS)
 
+bench-worker: $(READY) ## the worker beside Faust, Quix, bytewax and Kafka Streams, on a real Kafka
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	$(BIN)/python -m tests.bench.bench_worker $(ARGS)
+
 mutants: $(READY) ## break each rule of the core, one at a time: a test must notice
 	$(BIN)/python -m tests.mutants
 
@@ -62,6 +66,8 @@ lock: $(READY) ## the lock files anew, from pyproject.toml
 		--no-emit-index-url --no-header --no-annotate -o requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --group dev --group bench --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements-bench.lock
 
 clean: pure ## what was made, the environment too
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -77,19 +77,24 @@ def jars() -> Path:
         if not list(Path(home, "libs").glob("kafka-server-4*.jar")):
             raise NoKafkaError(f"KAFKA_HOME={home} holds no Kafka 4 in libs/; {WAY_OUT}")
         return Path(home, "libs")
-    version = re.search(r"<kafka.version>(.+?)<", POM.read_text("utf-8"))
+    return fetched(POM, "kafka")
+
+
+def fetched(pom: Path, name: str) -> Path:
+    """The folder of the jars that a pom names, kept outside the repository."""
+    version = re.search(r"<kafka.version>(.+?)<", pom.read_text("utf-8"))
     assert version is not None
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "csstream"
-    kept = cache / f"kafka-{version[1]}"
+    kept = cache / f"{name}-{version[1]}"
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / f"{kept.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.is_dir():
-            _fetch(kept)
+            _fetch(pom, kept)
     return kept
 
 
-def _fetch(kept: Path) -> None:
+def _fetch(pom: Path, kept: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise NoKafkaError(f"there is no Maven to fetch Kafka with; {WAY_OUT}")
@@ -98,7 +103,7 @@ def _fetch(kept: Path) -> None:
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={lib}", "-DincludeScope=runtime"]
         try:
             subprocess.run(
-                [maven, "-q", "-B", "-f", POM, *goal], capture_output=True, check=True, timeout=FETCH_S
+                [maven, "-q", "-B", "-f", pom, *goal], capture_output=True, check=True, timeout=FETCH_S
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             raise NoKafkaError(f"Maven could not fetch Kafka; {WAY_OUT}") from error

@@ -1,0 +1,234 @@
+"""The worker beside other stream processors, on one real Kafka: `make bench-worker`.
+
+All contenders read the same topics in the same run. The peers do the simple work (one open wait a customer, a fact an
+answer), csstream the whole of its definitions, exactly once. Two shapes: many shops over 4 partitions, and one shop
+alone in one of 12. A rate of one machine says little; what counts is the ratio. Kafka Streams is measured warm.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+import csstream.core
+from csstream.kafka.topics import ensure
+from csstream.ledgers.kafka import Connection
+from tests.bench.peers import load
+from tests.kafka.node import Node, _free_ports, fetched, java
+
+PEERS = Path(__file__).parent / "peers"
+DEADLINE_S = 180.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How the load lies in the topic."""
+
+    name: str
+    shops: int
+    partitions: int
+    records: int
+
+
+SHAPES = (
+    Shape("64 shops over 4 partitions", 64, 4, 400_000),
+    Shape("one shop, one of 12 partitions", 1, 12, 400_000),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a contender did: records, and seconds of wall and CPU."""
+
+    records: int
+    seconds: float
+    cpu_seconds: float
+    facts: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Records a second."""
+        return self.records / self.seconds
+
+    @property
+    def cpu_rate(self) -> float:
+        """Records a CPU second of the process."""
+        return self.records / self.cpu_seconds
+
+
+def peer(module: str, broker: str, topic: str, shape: Shape, records: int) -> Result:
+    """A peer in Python, in a process of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        f"tests.bench.peers.{module}",
+        broker,
+        topic,
+        str(shape.partitions),
+        str(records),
+    ]
+    return _told(command)
+
+
+def streams(broker: str, topic: str, shape: Shape, threads: int) -> Result:
+    """Kafka Streams, after as many records as it takes to be warm."""
+    jars = fetched(PEERS / "pom.xml", "kafka-streams")
+    warm = shape.records // 2
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{jars}/*:{folder}"
+        subprocess.run(
+            ["javac", "-cp", path, "-d", folder, str(PEERS / "StreamsPeer.java")], check=True, timeout=120
+        )
+        quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"
+        return _told(
+            [java(), "-Xmx1g", quiet, f"-Djava.io.tmpdir={folder}", "-cp", path, "StreamsPeer", broker, topic,
+             str(warm), str(shape.records), str(threads)]
+        )  # fmt: skip
+
+
+def _told(command: Sequence[str]) -> Result:
+    run = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S)
+    line = re.search(r'\{"records".*\}', run.stdout)
+    if line is None:
+        raise RuntimeError(f"{command[2:4]} ended without a result: {run.stdout[-500:]} {run.stderr[-1500:]}")
+    return Result(**orjson.loads(line[0]))
+
+
+# ---- csstream -------------------------------------------------------------------------------------------------
+
+
+class Worker:
+    """`csstream worker` in a process of its own, watched from outside."""
+
+    def __init__(self, broker: str, *more: str) -> None:
+        self.port = _free_ports()[0]
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "csstream", "worker", "--broker", broker, "--port", str(self.port), *more],
+            stdout=self._said,
+            stderr=self._said,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def cpu_seconds(self) -> float:
+        """CPU seconds of the process so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def applied(self) -> int:
+        """Events of committed steps."""
+        return int(
+            self.total("csstream_events_total", 'result="applied"')
+            + self.total("csstream_events_total", 'result="late"')
+        )
+
+    def total(self, name: str, label: str = "") -> float:
+        """The sum of a metric's series; 0 while nothing answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+                text = answer.read().decode()
+        except OSError:
+            if self._process.poll() is not None:
+                self._said.seek(0)
+                raise RuntimeError(f"the worker ended: {self._said.read().decode()[-2000:]}") from None
+            return 0.0
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in text.splitlines()
+            if line.startswith((f"{name}{{", f"{name} ")) and label in line
+        )
+
+    def end(self) -> None:
+        """Ask it to end, and wait."""
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def worker(broker: str, shape: Shape) -> Result:
+    """csstream from its first applied event to the last."""
+    end = time.monotonic() + DEADLINE_S
+    running = Worker(broker)
+    try:
+        while (began := running.applied()) == 0:
+            _still(end)
+            time.sleep(0.05)
+        since, cpu = time.perf_counter(), running.cpu_seconds()
+        while (done := running.applied()) < shape.records:
+            _still(end)
+            time.sleep(0.1)
+        return Result(done - began, time.perf_counter() - since, running.cpu_seconds() - cpu)
+    finally:
+        running.end()
+
+
+def _still(end: float) -> None:
+    if time.monotonic() > end:
+        raise TimeoutError(f"not done within {DEADLINE_S:.0f} s")
+
+
+# ---- the run --------------------------------------------------------------------------------------------------
+
+
+def contenders(node: str, topic: str, shape: Shape, few: int) -> dict[str, Callable[[], Result]]:
+    """Who takes part."""
+    return {
+        "csstream (all of it, exactly once)": lambda: worker(node, shape),
+        "Faust, dictionary (nothing kept)": lambda: peer("faust_items", node, topic, shape, few),
+        "Faust, Table": lambda: peer("faust_table", node, topic, shape, few // 4),
+        "Quix Streams, state and changelog": lambda: peer("quix", node, topic, shape, few),
+        "bytewax, keyed state (nothing kept)": lambda: peer(
+            "bytewax_flow", node, topic, shape, shape.records // 2
+        ),
+        "raw aiokafka (nothing kept)": lambda: peer("raw", node, topic, shape, shape.records),
+        "Kafka Streams exactly_once_v2, 1 thread": lambda: streams(node, topic, shape, 1),
+    }
+
+
+def main() -> None:
+    """Print a table a shape."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--few", type=int, default=100_000, help="records for the slow ones")
+    parser.add_argument("--only", help="contenders whose name holds this")
+    given = parser.parse_args()
+    for shape in SHAPES:
+        with Node() as node:
+            asyncio.run(ensure(Connection(node.address), asked=shape.partitions))
+            load.make(node.address, {"bench.facts": shape.partitions})
+            start_ms = int(time.time() * 1000) - 3_600_000
+            load.fill(node.address, "cs.chat", shape.records, shape.shops, start_ms)
+            print(
+                f"{shape.name}: {shape.records:,} records, core {'compiled' if csstream.core.COMPILED else 'in Python'}"
+            )
+            print(f"  {'':42} {'records/s':>10} {'per CPU s':>10}  csstream is")
+            own: Result | None = None
+            for name, run in contenders(node.address, "cs.chat", shape, given.few).items():
+                if given.only and given.only not in name:
+                    continue
+                result = run()
+                own = own or result
+                times = (
+                    ""
+                    if result is own
+                    else f"  {own.rate / result.rate:5.2f} x  {own.cpu_rate / result.cpu_rate:5.2f} x per CPU s"
+                )
+                print(f"  {name:42} {result.rate:>10,.0f} {result.cpu_rate:>10,.0f}{times}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
