@@ -50,7 +50,7 @@ class Timer:
             "seconds": time.perf_counter() - self._began[0],
             "cpu_seconds": time.process_time() - self._began[1],
         }
-        print(orjson.dumps(told).decode(), flush=True)
+        os.write(1, orjson.dumps(told) + b"\n")  # Faust makes log lines of what is printed
         os._exit(0)
 
 
