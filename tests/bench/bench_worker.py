@@ -7,13 +7,11 @@ alone in one of 12. A rate of one machine says little; what counts is the ratio.
 
 import argparse
 import asyncio
-import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +22,8 @@ import csstream.core
 from csstream.kafka.topics import ensure
 from csstream.ledgers.kafka import Connection
 from tests.bench.peers import load
-from tests.kafka.node import Node, _free_ports, fetched, java
+from tests.bench.watched import Worker
+from tests.kafka.node import Node, fetched, java
 
 PEERS = Path(__file__).parent / "peers"
 DEADLINE_S = 180.0
@@ -105,57 +104,6 @@ def _told(command: Sequence[str]) -> Result:
 
 
 # ---- csstream -------------------------------------------------------------------------------------------------
-
-
-class Worker:
-    """`csstream worker` in a process of its own, watched from outside."""
-
-    def __init__(self, broker: str, *more: str) -> None:
-        self.port = _free_ports()[0]
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "csstream", "worker", "--broker", broker, "--port", str(self.port), *more],
-            stdout=self._said,
-            stderr=self._said,
-            stdin=subprocess.DEVNULL,
-        )
-
-    def cpu_seconds(self) -> float:
-        """CPU seconds of the process so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def applied(self) -> int:
-        """Events of committed steps."""
-        return int(
-            self.total("csstream_events_total", 'result="applied"')
-            + self.total("csstream_events_total", 'result="late"')
-        )
-
-    def total(self, name: str, label: str = "") -> float:
-        """The sum of a metric's series; 0 while nothing answers."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
-                text = answer.read().decode()
-        except OSError:
-            if self._process.poll() is not None:
-                self._said.seek(0)
-                raise RuntimeError(f"the worker ended: {self._said.read().decode()[-2000:]}") from None
-            return 0.0
-        return sum(
-            float(line.rpartition(" ")[2])
-            for line in text.splitlines()
-            if line.startswith((f"{name}{{", f"{name} ")) and label in line
-        )
-
-    def end(self) -> None:
-        """Ask it to end, and wait."""
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 def worker(broker: str, shape: Shape) -> Result:

@@ -110,7 +110,8 @@ def _fetch(pom: Path, kept: Path) -> None:
         lib.rename(kept)
 
 
-def _free_ports() -> tuple[int, int]:
+def free_ports() -> tuple[int, int]:
+    """Two ports of 127.0.0.1 that nobody listens on."""
     with socket.socket() as one, socket.socket() as other:
         one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
@@ -131,7 +132,7 @@ class Node:
         self._java, self._jars = java(), jars()
         self._folder = tempfile.TemporaryDirectory(prefix="csstream-kafka-")
         self._process: subprocess.Popen[bytes] | None = None
-        port, controller = _free_ports()
+        port, controller = free_ports()
         self.address = f"127.0.0.1:{port}"
         self._settings = Path(self._folder.name, "server.properties")
         self._told = Path(self._folder.name, "node.log")

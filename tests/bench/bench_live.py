@@ -1,0 +1,261 @@
+"""How soon the worker tells, on a real Kafka: `python -m tests.bench.bench_live`.
+
+From the instant at which a wait passes a level to the alert that a reader of committed records gets, at a steady load;
+the longest silence of the facts, in calm and while workers join, leave and are killed; and how long a worker with
+100,000 open customers takes until it is ready again.
+"""
+
+import argparse
+import asyncio
+import random
+import statistics
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import orjson
+from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
+from confluent_kafka import Producer
+
+from csstream.kafka.topics import ensure
+from csstream.ledgers.kafka import Connection
+from tests.bench.watched import Worker
+from tests.kafka.node import Node
+
+PARTITIONS = 4
+SHOPS = 64
+
+
+def now_ms() -> int:
+    """The wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+def message(place: int, customer: int, sender: str, at: int) -> tuple[bytes, bytes]:
+    """A record: shop and message."""
+    shop = f"s{customer % SHOPS}"
+    said = {
+        "id": f"m{place}-{at}",
+        "type": "message",
+        "ts": at,
+        "shop": shop,
+        "customer": f"c{customer}",
+        "agent": f"a{customer % 40}",
+        "sender": sender,
+        "text": "请问这款有货吗",
+    }
+    return shop.encode(), orjson.dumps(said)
+
+
+class Load(threading.Thread):
+    """Customers who write and are answered, at a steady rate; one in `slow` waits longer than the first levels."""
+
+    def __init__(self, broker: str, rate: int, slow: int) -> None:
+        super().__init__(daemon=True)
+        self._producer = Producer({"bootstrap.servers": broker, "linger.ms": 5, "partitioner": "murmur2"})
+        self._rate = rate
+        self._slow = slow
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Every 20 ms what is due by then."""
+        began, sent, customer = time.monotonic(), 0, 0
+        answers: list[tuple[float, int]] = []
+        draw = random.Random(1)
+        while not self._ended.wait(0.02):
+            elapsed = time.monotonic() - began
+            ripe = [customer for at, customer in answers if at <= elapsed]
+            answers = [(at, customer) for at, customer in answers if at > elapsed]
+            for answered in ripe:
+                self._send(sent, answered, "human")
+                sent += 1
+            while sent < elapsed * self._rate:
+                self._send(sent, customer, "customer")
+                wait = 45.0 if customer % self._slow == 0 else draw.uniform(1, 6)
+                answers.append((elapsed + wait, customer))
+                sent += 1
+                customer += 1
+            self._producer.poll(0)
+
+    def _send(self, place: int, customer: int, sender: str) -> None:
+        key, value = message(place, customer, sender, now_ms())
+        self._producer.produce("cs.chat", value, key)
+
+    def end(self) -> None:
+        """Stop, and have all delivered."""
+        self._ended.set()
+        self.join()
+        self._producer.flush(30)
+
+
+class Reader:
+    """Committed records of a topic as they become visible: (ms of arrival, partition, value)."""
+
+    def __init__(self, broker: str, topic: str) -> None:
+        self.seen: list[tuple[int, int, bytes]] = []
+        self._consumer = AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=broker,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=20,
+        )
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Reader":
+        await self._consumer.start()
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+        await self._consumer.stop()
+
+    async def _read(self) -> None:
+        while True:
+            for place, records in (await self._consumer.getmany(timeout_ms=100)).items():
+                at = now_ms()
+                self.seen += [(at, place.partition, record.value) for record in records]
+
+    def silences(self, since_ms: int) -> dict[int, int]:
+        """The longest silence of each partition since then, in ms."""
+        last: dict[int, int] = {}
+        longest: dict[int, int] = {}
+        for at, partition, _ in self.seen:
+            if at >= since_ms:
+                longest[partition] = max(longest.get(partition, 0), at - last.get(partition, since_ms))
+                last[partition] = at
+        return longest
+
+
+def quantiles(values: list[float]) -> str:
+    """The median and the worst."""
+    if len(values) < 2:
+        return f"{len(values)} samples"
+    cuts = statistics.quantiles(values, n=100)
+    return f"p50 {cuts[49]:,.0f} ms, p99 {cuts[98]:,.0f} ms, worst {max(values):,.0f} ms ({len(values):,})"
+
+
+async def told(broker: str, rate: int, seconds: float) -> None:
+    """Deadline to committed alert."""
+    running = Worker(broker)
+    load = Load(broker, rate, slow=20)
+    try:
+        await asyncio.to_thread(running.until, "csstream_partitions", PARTITIONS, 60.0, 'state="ready"')
+        async with Reader(broker, "cs.alerts") as alerts, Reader(broker, "cs.facts") as facts:
+            load.start()
+            await asyncio.sleep(5)
+            calm = now_ms()
+            await asyncio.sleep(seconds)
+            delays = [
+                at - alert["ts"]
+                for at, _, value in alerts.seen
+                if (alert := orjson.loads(value))["state"] == "firing"
+                and alert["rule"] == "wait"
+                and at > calm
+            ]
+            print(f"{rate:,} records/s: deadline to committed alert: {quantiles(delays)}")
+            print(f"{rate:,} records/s: longest silence of facts: {max(facts.silences(calm).values()):,} ms")
+    finally:
+        load.end()
+        running.end()
+
+
+async def disturbed(broker: str, rate: int) -> None:
+    """Silence of a partition while workers join, leave and die."""
+    first = Worker(broker)
+    load = Load(broker, rate, slow=20)
+    workers = [first]
+    try:
+        await asyncio.to_thread(first.until, "csstream_partitions", PARTITIONS, 60.0, 'state="ready"')
+        async with Reader(broker, "cs.facts") as facts:
+            load.start()
+            await asyncio.sleep(8)
+            for what in ("join", "leave", "join again", "kill"):
+                since = now_ms()
+                if "join" in what:
+                    workers.append(Worker(broker))
+                elif what == "leave":
+                    await asyncio.to_thread(workers.pop().end)
+                else:
+                    await asyncio.to_thread(workers.pop().kill)
+                await asyncio.sleep(15)
+                print(
+                    f"{rate:,} records/s: {what}: longest silence of a partition {max(facts.silences(since).values()):,} ms"
+                )
+    finally:
+        load.end()
+        for worker in workers:
+            worker.end()
+
+
+def backlog(customers: int, messages: int) -> Iterator[tuple[bytes, bytes]]:
+    """An hour of talk that ends with every customer waiting."""
+    start = now_ms() - 3_600_000
+    total = customers * messages
+    for place in range(total):
+        turn = place // customers
+        sender = "customer" if (messages - turn) % 2 else "human"
+        yield message(place, place % customers, sender, start + place * 3_540_000 // total)
+
+
+async def recovery(broker: str, customers: int, messages: int) -> None:
+    """Assignment to ready, with every customer waiting."""
+    producer = Producer(
+        {
+            "bootstrap.servers": broker,
+            "linger.ms": 20,
+            "partitioner": "murmur2",
+            "queue.buffering.max.messages": 1_000_000,
+        }
+    )
+    for place, (key, value) in enumerate(backlog(customers, messages)):
+        producer.produce("cs.chat", value, key)
+        if place % 2000 == 0:
+            producer.poll(0)
+    producer.flush(120)
+    first = Worker(broker)
+    try:
+        took = await asyncio.to_thread(
+            first.until, "csstream_events_total", customers * messages, 240.0, 'result="applied"'
+        )
+        print(f"backlog of {customers * messages:,} events: {took:.1f} s, the start of the program included")
+    finally:
+        first.kill()
+    again = Worker(broker)
+    try:
+        took = await asyncio.to_thread(again.until, "csstream_partitions", PARTITIONS, 120.0, 'state="ready"')
+        loads = again.total("csstream_load_seconds_sum"), again.total("csstream_load_seconds_count")
+        print(
+            f"{customers:,} open customers: ready {took:.1f} s after the start; loads {loads[0]:.1f} s in {loads[1]:.0f} partitions"
+        )
+    finally:
+        again.end()
+
+
+async def main() -> None:
+    """Each on a node of its own."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--customers", type=int, default=100_000)
+    parser.add_argument("--messages", type=int, default=10, help="of a customer in the backlog")
+    parser.add_argument("--only", choices=("told", "calm", "disturbed", "recovery"))
+    given = parser.parse_args()
+    runs: dict[str, Callable[[str], Awaitable[None]]] = {
+        "told": lambda broker: told(broker, 2_000, given.seconds),
+        "calm": lambda broker: told(broker, 400, given.seconds),
+        "disturbed": lambda broker: disturbed(broker, 400),
+        "recovery": lambda broker: recovery(broker, given.customers, given.messages),
+    }
+    for name, run in runs.items():
+        if given.only in (None, name):
+            with Node() as node:
+                await ensure(Connection(node.address), asked=PARTITIONS)
+                await run(node.address)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,77 @@
+"""A worker in a process of its own, watched from outside: its metrics, and its CPU time."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from tests.kafka.node import free_ports
+
+
+class Worker:
+    """`csstream worker` in a process of its own, watched from outside."""
+
+    def __init__(self, broker: str, *more: str) -> None:
+        self.port = free_ports()[0]
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "csstream", "worker", "--broker", broker, "--port", str(self.port), *more],
+            stdout=self._said,
+            stderr=self._said,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def cpu_seconds(self) -> float:
+        """CPU seconds of the process so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def applied(self) -> int:
+        """Events of committed steps."""
+        return int(
+            self.total("csstream_events_total", 'result="applied"')
+            + self.total("csstream_events_total", 'result="late"')
+        )
+
+    def total(self, name: str, label: str = "") -> float:
+        """The sum of a metric's series; 0 while nothing answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+                text = answer.read().decode()
+        except OSError:
+            if self._process.poll() is not None:
+                self._said.seek(0)
+                raise RuntimeError(f"the worker ended: {self._said.read().decode()[-2000:]}") from None
+            return 0.0
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in text.splitlines()
+            if line.startswith((f"{name}{{", f"{name} ")) and label in line
+        )
+
+    def end(self) -> None:
+        """Ask it to end, and wait."""
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def until(self, name: str, least: float, seconds: float, label: str = "") -> float:
+        """Wait until a metric has come so far; the seconds that took."""
+        began = time.monotonic()
+        while self.total(name, label) < least:
+            if time.monotonic() - began > seconds:
+                raise TimeoutError(f"{name} is {self.total(name, label)}, not {least}, after {seconds:.0f} s")
+            time.sleep(0.05)
+        return time.monotonic() - began
