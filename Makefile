@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench bench-worker mutants kafka compiled pure lock clean
+.PHONY: help setup demo test tools check format bench bench-worker mutants kafka dashboards compiled pure lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,17 @@ check: $(READY) ## lint, format check, strict types
 format: $(READY) ## lint fixes and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+TOOLS := promtool:prometheus amtool:prometheus-alertmanager chromium:chromium docker-compose:docker-compose \
+	systemd-analyze:systemd java:default-jre-headless mvn:maven
+
+tools: ## programs of others that tests run; what is missing, from Debian (as root). Without one its tests are skipped
+	@missing=$$(for tool in $(TOOLS); do command -v $${tool%%:*} >/dev/null || echo $${tool#*:}; done); \
+	test -z "$$missing" || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends $$missing; }
+
+dashboards: $(READY) ## Grafana's JSON anew, from deploy/grafana/boards
+	$(BIN)/python -m deploy.grafana.boards
 
 kafka: $(READY) ## a Kafka node to try things by hand (fetched once; needs Java 17+ and Maven)
 	$(BIN)/python -m tests.kafka.node
