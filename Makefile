@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test tools check format bench bench-worker mutants kafka dashboards compiled pure lock clean
+.PHONY: help setup demo test tools check format bench peers mutants kafka dashboards compiled pure lock clean
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -52,7 +52,7 @@ kafka: $(READY) ## a Kafka node to try things by hand (fetched once; needs Java 
 bench: $(READY) ## replay against DuckDB and a bare loop, as ratios
 	$(BIN)/python -m tests.bench.bench_replay $(ARGS)
 
-bench-worker: $(READY) ## the worker beside Faust, Quix, bytewax and Kafka Streams, on a real Kafka
+peers: $(READY) ## the worker beside Faust, Quix, bytewax and Kafka Streams, on a real Kafka
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
 	$(BIN)/python -m tests.bench.bench_worker $(ARGS)
 

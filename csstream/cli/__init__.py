@@ -12,6 +12,8 @@ import click
 
 from csstream import __version__
 from csstream.cli.demo import demo
+from csstream.cli.diff import diff
+from csstream.cli.explain import explain
 from csstream.cli.import_ import import_
 from csstream.cli.policy import policy
 from csstream.cli.replay import replay
@@ -25,7 +27,7 @@ def cli() -> None:
     """Who waits in the chat, for how long, and what it costs: live, and the same in every audit."""
 
 
-for _command in (demo, simulate, replay, import_, topics, policy):
+for _command in (demo, simulate, replay, import_, diff, explain, topics, policy):
     cli.add_command(_command)
 
 

@@ -1,6 +1,5 @@
 """`csstream import`: foreign logs to events."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -10,7 +9,7 @@ from typing import Any, BinaryIO
 import click
 
 from csstream.cli.options import Failure
-from csstream.cli.output import writing
+from csstream.cli.output import print_json, writing
 
 
 @click.command("import")
@@ -95,7 +94,7 @@ def import_(
     # Standard output belongs to the events where they go there.
     to_stderr = out is None and not check
     if as_json:
-        click.echo(json.dumps(asdict(result), default=str, ensure_ascii=False), err=to_stderr)
+        print_json(asdict(result), err=to_stderr)
         return
     click.echo(
         f"{result.rows:,} rows, {result.events:,} events, {result.rejected:,} rejected, {result.skipped:,} skipped, "

@@ -1,11 +1,14 @@
 """Where a command writes: standard output, or a file that has its name only when it is whole."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import click
 
 from csstream.cli.options import Failure
 
@@ -32,3 +35,8 @@ def writing(out: Path | None) -> Iterator[BinaryIO]:
         raise Failure(f"{out}: {error.strerror}; is the folder there, and is there space?") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def print_json(told: Any, *, err: bool = False) -> None:
+    """A result for scripts: one JSON text on standard output."""
+    click.echo(json.dumps(told, default=str, ensure_ascii=False), err=err)

@@ -5,6 +5,7 @@ import json
 import click
 
 from csstream.cli.options import load_policies, policy_options
+from csstream.cli.output import print_json
 from csstream.policy import describe
 
 
@@ -24,7 +25,7 @@ def policy_check(file: str, policies: tuple[str, ...], settings: tuple[str, ...]
     checked = load_policies((file,), settings)[0]
     fields = describe(checked)
     if as_json:
-        click.echo(json.dumps({"tag": checked.tag, **fields}, ensure_ascii=False))
+        print_json({"tag": checked.tag, **fields})
         return
     click.echo(f"{checked.tag} is valid")
     for field, value in fields.items():

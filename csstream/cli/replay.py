@@ -1,6 +1,5 @@
 """`csstream replay`: an audit of logs."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from csstream.cli.options import Failure, Instant, epoch_ms, load_policies, policy_options
+from csstream.cli.output import print_json
 
 
 @click.command()
@@ -80,7 +80,7 @@ def replay(
     except ReplayError as error:
         raise Failure(str(error)) from error
     if as_json:
-        click.echo(json.dumps(asdict(summary), default=str, ensure_ascii=False))
+        print_json(asdict(summary))
     elif not quiet:
         _print_summary(summary)
 

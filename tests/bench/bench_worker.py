@@ -1,4 +1,4 @@
-"""The worker beside other stream processors, on one real Kafka: `make bench-worker`.
+"""The worker beside other stream processors, on one real Kafka: `make peers`.
 
 All contenders read the same topics in the same run. The peers do the simple work (one open wait a customer, a fact an
 answer), csstream the whole of its definitions, exactly once. Two shapes: many shops over 4 partitions, and one shop
