@@ -97,8 +97,12 @@ class Snapshots:
         failed: Mapping[str, int] | None = None,
         rows: Mapping[str, int] | None = None,
         steps: Steps | None = None,
+        driver: Mapping[str, Sequence[Reading]] | None = None,
     ) -> Snapshot:
-        """One snapshot of the shops after a committed step, and of the process. Call it on the event loop."""
+        """One snapshot of the shops after a committed step, and of the process. Call it on the event loop.
+
+        `driver` has what only the driver knows (scope P), by metric.
+        """
         shown, left_out = self._choose(shops)
         self._shown = shown
         readings: dict[str, list[Reading]] = {}
@@ -113,6 +117,8 @@ class Snapshots:
                     readings.setdefault(name, []).append((labels, value))
         readings |= self._of_process(process, failed or {}, rows or {}, steps or Steps())
         readings["agents_left_out"] = [((), left_out)]
+        for name, found in (driver or {}).items():
+            readings[name] = list(found)
         return Snapshot(readings, shown)
 
     def _choose(self, shops: Iterable[Shop]) -> tuple[frozenset[tuple[str, str]], int]:

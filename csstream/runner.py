@@ -6,7 +6,9 @@ a time, and a record that fails alone becomes a dead letter `internal`, so that 
 """
 
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
+from time import perf_counter
 
 from csstream.core.engine import ALL, Engine, Process, Record, Step
 from csstream.ledgers import FencedError, Ledger, LedgerError
@@ -15,6 +17,9 @@ from csstream.policy import Policy
 
 STEP_RECORDS = 5_000
 """Most records of one step."""
+
+STEP_BYTES = 2 << 20
+"""Most bytes of the records of one step (a larger record makes a step of its own)."""
 
 MAX_RELOADS = 5
 """Reloads in a row without one committed step before the partition is given up."""
@@ -33,17 +38,28 @@ class Runner:
         ledger: Ledger,
         topics: Sequence[str],
         *,
+        process: Process | None = None,
+        failed: Counter[str] | None = None,
+        misplaced: Callable[[str], str | None] | None = None,
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
+        """`process` and `failed` count for all partitions of a process; `misplaced` says of a shop why it does
+        not belong here."""
         self.policy = policy
-        self.process = Process()
-        self.failed: dict[str, int] = {}
+        self.process = process or Process()
+        self.failed = Counter[str]() if failed is None else failed
+        """Steps thrown away, by reason."""
+        self.worked_s = 0.0
+        """What the core took for the last step (seconds)."""
         self.positions: dict[str, int] = dict.fromkeys(topics, 0)
+        self.merge = Merge(topics)
         self._topics = tuple(topics)
         self._ledger = ledger
-        self._on_step = on_step
+        self._misplaced = misplaced
+        self.on_step = on_step
+        """Is told each step once it is committed."""
         self._engine: Engine | None = None
-        self._merge = Merge(topics)
+        self._next = dict(self.positions)  # up to where each topic was read, taken or not
         self._again: list[Record] = []  # taken, and to be taken again after a failure
         self._singly = False
         self._reloads = 0
@@ -54,41 +70,83 @@ class Runner:
         assert self._engine is not None, "the runner is not open"
         return self._engine
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is an engine that stands where the ledger stands."""
+        return self._engine is not None
+
     async def open(self) -> None:
-        """Take the partition over and load its rows."""
+        """Take the partition over and load its rows; records are wanted from `positions` on."""
+        self.merge = Merge(self._topics)
+        self._again.clear()
+        await self._load()
+        self._next = dict(self.positions)
+
+    async def _load(self) -> None:
+        self._engine = None
         rows, positions = await self._ledger.open()
-        self._engine = Engine(self.policy, rows, self.process)
+        self._engine = Engine(self.policy, rows, self.process, self._misplaced)
         self.positions = {topic: positions.get(topic, 0) for topic in self._topics}
 
-    def feed(self, topic: str, records: Sequence[Record], *, unread: bool = False) -> None:
+    def feed(
+        self,
+        topic: str,
+        records: Sequence[Record],
+        *,
+        unread: bool = False,
+        begin: int | None = None,
+        end: int | None = None,
+    ) -> None:
         """A list of records as read, in order; what is already kept is cut off. `unread`: more are on the way.
 
-        Raises `GapError` where the list begins after the next record that is needed.
+        `begin` and `end` are the positions before and after it, where they are not those of its records: a topic
+        that is written in transactions has offsets without records. Raises `GapError` where the list begins
+        after the next record that is needed; nothing of it is taken then.
         """
-        self._merge.expect(topic, unread)
+        self.merge.expect(topic, unread)
         if not records:
             return
-        needed = self._needed(topic)
-        fresh = [record for record in records if record.offset >= needed]
-        if fresh and fresh[0].offset > needed:
-            raise GapError(f"{topic}: record {needed} is needed next, and {fresh[0].offset} came")
-        self._merge.add(topic, fresh)
+        needed = self._next[topic]
+        if (records[0].offset if begin is None else begin) > needed:
+            raise GapError(f"{topic}: record {needed} is needed next, and {records[0].offset} came")
+        if records[0].offset < needed:
+            records = [record for record in records if record.offset >= needed]
+        self.merge.add(topic, records)
+        last = records[-1].offset + 1 if records else needed
+        self._next[topic] = max(needed, last if end is None else end)
 
-    def _needed(self, topic: str) -> int:
-        at_hand = self._merge.last_offset(topic)
-        if at_hand is not None:
-            return at_hand + 1
-        again = [record.offset for record in self._again if record.topic == topic]
-        return max(again, default=self.positions[topic] - 1) + 1
+    def next_position(self, topic: str) -> int:
+        """The position of the next record of a topic that is not at hand."""
+        return self._next[topic]
 
-    async def step(self, now: int | None = None, *, limit: int = STEP_RECORDS, budget: int = ALL) -> bool:
+    def skip_to(self, topic: str, position: int) -> None:
+        """There is no record of the topic before `position` that is not at hand: what lies there are markers."""
+        self._next[topic] = max(self._next[topic], position)
+
+    def next_time_ms(self, topic: str) -> int | None:
+        """The merge time of the next record at hand; None if there is none."""
+        first = self.merge.first(topic)
+        return None if first is None else first[1]
+
+    async def step(
+        self,
+        now: int | None = None,
+        *,
+        wall: int | None = None,
+        limit: int = STEP_RECORDS,
+        budget: int = ALL,
+        waive: bool = False,
+        keep: bool = False,
+    ) -> bool:
         """Take what is at hand, let time pass to `now` (live) and commit. Returns whether anything was done.
 
+        `wall` is the clock against which `future` is judged, `now` unless given; `waive` is of `Merge.take`.
+        Without anything to keep there is no commit, unless `keep`: then the positions are kept all the same.
         Raises `FencedError` when somebody else owns the partition, `LedgerError` when it cannot be kept.
         """
-        records = self._take(limit)
+        records = self._take(limit, waive)
         try:
-            return await self._commit(records, now, budget)
+            return await self._commit(records, now, now if wall is None else wall, budget, keep)
         except FencedError:
             self._engine = None
             raise
@@ -96,50 +154,62 @@ class Runner:
             await self._recover(records, error)
             return True
 
-    def _take(self, limit: int) -> list[Record]:
+    def _take(self, limit: int, waive: bool) -> list[Record]:
         if not self._again:
             self._singly = False
-            return self._merge.take(limit)
+            return self.merge.take(limit, STEP_BYTES, waive=waive)
         taken, self._again = (
             (self._again[:1], self._again[1:]) if self._singly else (self._again[:limit], self._again[limit:])
         )
         return taken
 
-    async def _commit(self, records: list[Record], now: int | None, budget: int) -> bool:
+    def _positions(self) -> dict[str, int]:
+        """Where reading goes on once all that is taken is kept."""
+        positions = {}
+        for topic, position in self._next.items():
+            first = self.merge.first(topic)
+            positions[topic] = position if first is None else first[0]
+        for record in reversed(self._again):
+            positions[record.topic] = record.offset
+        return positions
+
+    async def _commit(
+        self, records: list[Record], now: int | None, wall: int | None, budget: int, keep: bool
+    ) -> bool:
         engine = self.engine
-        engine.apply(records, now)
+        began_s = perf_counter()
+        engine.apply(records, wall)
         engine.advance(now, budget)
         step = engine.take_step()
-        if not step and not records:
+        self.worked_s = perf_counter() - began_s
+        if not step and not records and not keep:
             return False
-        positions = dict(self.positions)
-        for record in records:
-            positions[record.topic] = record.offset + 1
+        await self._keep(step)
+        return True
+
+    async def _keep(self, step: Step) -> None:
+        positions = self._positions()
         await self._ledger.commit(step, positions)
         self.positions = positions
         self._reloads = 0
-        if self._on_step is not None:
-            self._on_step(step)
-        return True
+        if self.on_step is not None:
+            self.on_step(step)
 
     async def _recover(self, records: list[Record], error: Exception) -> None:
         """Throw the engine away and go on from what the ledger holds."""
         kind = "ledger" if isinstance(error, LedgerError) else "internal"
-        self.failed[kind] = self.failed.get(kind, 0) + 1
+        self.failed[kind] += 1
         self._reloads += 1
         if self._reloads > MAX_RELOADS + len(records):
             raise error
-        self._engine = None
-        await self.open()
+        await self._load()
         records = [record for record in records if record.offset >= self.positions[record.topic]]
         if kind == "internal" and self._singly and len(records) == 1:
             trace = "".join(traceback.format_exception(error, chain=False)[-3:])
             self.engine.set_aside(
                 "internal", f"a fault of the program, please report it: {trace}", records[0]
             )
-            positions = self.positions | {records[0].topic: records[0].offset + 1}
-            await self._ledger.commit(self.engine.take_step(), positions)
-            self.positions = positions
+            await self._keep(self.engine.take_step())
             return
         self._singly = self._singly or kind == "internal"
         self._again = records + self._again

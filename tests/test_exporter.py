@@ -17,9 +17,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from csstream.core.engine import Engine, Record
-from csstream.core.metrics import METRICS
+from csstream.core.metrics import ALERT_DELAY_S, LOAD_S, METRICS
 from csstream.core.shop import Shop
-from csstream.exporter import Exporter, ExporterError, Snapshot, Snapshots, Steps
+from csstream.exporter import Exporter, ExporterError, Reading, Snapshot, Snapshots, Steps
 from csstream.policy import load
 from csstream.simulate import HOUR_MS, Plan, events
 from tests.laws.live import records_of
@@ -82,8 +82,21 @@ def evening() -> tuple[Engine, Snapshot]:
     steps.took(0.004, START_MS)
     steps.took(11.0, START_MS)
     snapshots = Snapshots("1.2.3", engine.policy.tag)
+    driver: dict[str, list[Reading]] = {
+        "lag_records": [(("cs.chat", "0"), 7)],
+        "clock_timestamp_seconds": [(("0",), START_MS / 1000)],
+        "merge_waived_total": [(("cs.orders",), 1)],
+        "partitions": [(("ready",), 1)],
+        "load_seconds": [((), (0.0,) * len(LOAD_S) + (0.0, 0.0))],
+        "alert_delay_seconds": [((), (0.0,) * len(ALERT_DELAY_S) + (0.0, 0.0))],
+    }
     return engine, snapshots.take(
-        engine.shops.values(), engine.process, failed={"ledger": 2}, rows={"customer": 9}, steps=steps
+        engine.shops.values(),
+        engine.process,
+        failed={"ledger": 2},
+        rows={"customer": 9},
+        steps=steps,
+        driver=driver,
     )
 
 

@@ -19,6 +19,7 @@ from csstream.cli.policy import policy
 from csstream.cli.replay import replay
 from csstream.cli.simulate import simulate
 from csstream.cli.topics import topics
+from csstream.cli.worker import worker
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -27,7 +28,7 @@ def cli() -> None:
     """Who waits in the chat, for how long, and what it costs: live, and the same in every audit."""
 
 
-for _command in (demo, simulate, replay, import_, diff, explain, topics, policy):
+for _command in (demo, simulate, replay, import_, diff, explain, topics, policy, worker):
     cli.add_command(_command)
 
 

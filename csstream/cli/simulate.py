@@ -1,12 +1,14 @@
-"""`csstream simulate`: traffic to a file."""
+"""`csstream simulate`: traffic to a file, to standard output, or to Kafka."""
 
+import asyncio
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from csstream.cli.options import Instant, Span, epoch_ms
+from csstream.cli.options import Failure, Instant, Span, epoch_ms
 from csstream.cli.output import writing
 from csstream.policy import load
 
@@ -57,12 +59,31 @@ from csstream.policy import load
     type=click.Path(dir_okay=False, path_type=Path),
     help="A file (.gz by its name); default is standard output.",
 )
-def simulate(start: datetime, disorder: float, rate: float | None, out: Path | None, **given: Any) -> None:
-    """A shop's traffic, seeded: as JSON lines to a file or standard output.
+@click.option("--to", "to", type=click.Choice(["kafka"]), help="Write the events to their topics instead.")
+@click.option(
+    "--broker",
+    default="127.0.0.1:9092",
+    show_default=True,
+    envvar="CSSTREAM_BROKER",
+    show_envvar=True,
+    metavar="HOST:PORT,...",
+    help="With --to kafka.",
+)
+def simulate(
+    start: datetime,
+    disorder: float,
+    rate: float | None,
+    out: Path | None,
+    to: str | None,
+    broker: str,
+    **given: Any,
+) -> None:
+    """A shop's traffic, seeded: as JSON lines to a file or standard output, or to the topics.
 
     \b
     csstream simulate --messages 100000 -o day.jsonl
     csstream simulate --hours 24 --shops 8 --disorder 5s --duplicates 0.02 -o days.jsonl.gz
+    csstream simulate --messages 10000 --to kafka --broker 127.0.0.1:9092
     """
     from csstream.simulate import Plan, lines
 
@@ -78,7 +99,23 @@ def simulate(start: datetime, disorder: float, rate: float | None, out: Path | N
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    if to is not None:
+        if out is not None:
+            raise click.UsageError("--to kafka or --out FILE, not both")
+        _deliver(broker, lines(plan))
+        return
     with writing(out) as stream:
         for line in lines(plan):
             stream.write(line)
             stream.write(b"\n")
+
+
+def _deliver(broker: str, events: Iterable[bytes]) -> None:
+    from csstream.kafka.deliver import DeliveryError, deliver
+    from csstream.ledgers.kafka import Connection, UnreachableError
+
+    try:
+        number = asyncio.run(deliver(Connection(broker), events))
+    except (DeliveryError, UnreachableError) as error:
+        raise Failure(str(error)) from error
+    click.echo(f"{number} events written to {broker}", err=True)

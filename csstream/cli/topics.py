@@ -22,9 +22,10 @@ from csstream.cli.options import Failure
     type=click.IntRange(min=1),
     help="Of topics made anew. Default: 12, or as the inputs have.",
 )
+@click.option("--prefix", default="cs.", show_default=True, help="How the names of all topics begin.")
 @click.option("--plan", "planning", is_flag=True, help="Change nothing; print what would be done.")
 @click.option("--check", is_flag=True, help="Change nothing; exit status 1 unless all is as it must be.")
-def topics(broker: str, partitions: int | None, planning: bool, check: bool) -> None:
+def topics(broker: str, partitions: int | None, prefix: str, planning: bool, check: bool) -> None:
     """Create and check the Kafka topics: equal partitions, compaction, retention, copies.
 
     \b
@@ -39,11 +40,12 @@ def topics(broker: str, partitions: int | None, planning: bool, check: bool) -> 
     if planning and check:
         raise click.UsageError("--plan or --check, not both")
     connection = Connection(broker)
+    _, _, wanted = kafka.named(prefix)
     try:
         if planning or check:
-            changes = asyncio.run(kafka.check(connection, asked=partitions))
+            changes = asyncio.run(kafka.check(connection, wanted, asked=partitions))
         else:
-            changes = asyncio.run(kafka.ensure(connection, asked=partitions))
+            changes = asyncio.run(kafka.ensure(connection, wanted, asked=partitions))
     except (kafka.TopicsError, UnreachableError) as error:
         raise Failure(str(error)) from error
     for change in changes:

@@ -6,7 +6,7 @@ and it goes on as this one would have. An engine whose step could not be committ
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -91,10 +91,16 @@ class Engine:
     """The shops of one partition under one policy."""
 
     def __init__(
-        self, policy: Policy, rows: Mapping[bytes, bytes] | None = None, process: Process | None = None
+        self,
+        policy: Policy,
+        rows: Mapping[bytes, bytes] | None = None,
+        process: Process | None = None,
+        misplaced: Callable[[str], str | None] | None = None,
     ) -> None:
+        """`misplaced` says of a shop why its records do not belong here, None if they do (SPEC 1)."""
         self.policy = policy
         self.process = process or Process()
+        self._misplaced = misplaced
         self._rules = Rules(policy, Calendar(policy.timezone))
         self.shops: dict[str, Shop] = {}
         self._dead: list[DeadLetter] = []
@@ -122,6 +128,10 @@ class Engine:
             topic = record.topic
             shop = self.shops.get(event.shop)
             if shop is None:
+                wrong = None if self._misplaced is None else self._misplaced(event.shop)
+                if wrong is not None:
+                    self.set_aside("wrong_partition", wrong, record)
+                    continue
                 shop = self.shops[event.shop] = Shop(self._rules, event.shop)
             result, behind = shop.receive(event, topic)
             if result == TOO_LATE:

@@ -112,6 +112,8 @@ def _excluded(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
 
 STEP_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LATE_S = (0.1, 0.5, 1, 5, 30, 60, 300, 600)
+LOAD_S = (0.5, 1, 2, 5, 10, 20, 60, 300)
+ALERT_DELAY_S = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 5, 10, 30)
 
 METRICS = (
     Metric("open_waits", "g", ("shop", "agent"), "S", "Open normal waits by holder; agent \"\" is the queue"),
@@ -174,9 +176,18 @@ METRICS = (
     Metric("corrections_total", "c", ("kind",), "P", "Facts (by kind) and alerts published again or retracted"),
     Metric("late_seconds", "h", ("topic",), "P", "How far behind the shop's clock late events came", None, LATE_S),
     Metric("newest_event_timestamp_seconds", "g", ("topic",), "P", "Newest event time read"),
+    Metric("lag_records", "g", ("topic", "partition"), "P", "Records not applied yet"),
+    Metric("clock_timestamp_seconds", "g", ("partition",), "P", "Time of the partition: what is shown is of then"),
     Metric("last_step_timestamp_seconds", "g", (), "P", "Wall clock of the last commit"),
     Metric("step_seconds", "h", (), "P", "Take to commit", None, STEP_S),
     Metric("steps_failed_total", "c", ("reason",), "P", "Steps thrown away"),
+    Metric("merge_waived_total", "c", ("topic",), "P", "Waits for a topic's records given up"),
+    Metric("partitions", "g", ("state",), "P", "Partitions owned: ready, loading, broken"),
+    Metric("load_seconds", "h", (), "P", "Assignment to ready", None, LOAD_S),
+    Metric(
+        "alert_delay_seconds", "h", (), "P", "Instant of a firing to its commit, where nothing was unread",
+        None, ALERT_DELAY_S,
+    ),
     Metric("rows", "g", ("kind",), "P", "Rows kept, by family"),
     Metric("agents_left_out", "g", (), "P", "Agents without series (the limit is metrics.agents)"),
 )  # fmt: skip

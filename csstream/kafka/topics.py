@@ -9,7 +9,7 @@ Input topics belong to those who write them: what is wrong there is told, never 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic  # type:
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code  # type: ignore[import-untyped]
 
 from csstream.ledgers.kafka.connection import Connection
-from csstream.ledgers.kafka.output import LARGEST_BYTES
+from csstream.ledgers.kafka.output import LARGEST_BYTES, Outputs
 from csstream.ledgers.kafka.requests import alter_settings, count_brokers, find_topics, read_settings
 
 PARTITIONS = 12
@@ -147,9 +147,25 @@ _TOPICS_SH = "kafka-topics.sh --bootstrap-server {broker}"
 _CONFIGS_SH = "kafka-configs.sh --bootstrap-server {broker} --entity-type topics"
 
 
-def partitions_of(existing: Mapping[str, Existing], asked: int | None = None) -> int:
+def named(prefix: str) -> tuple[tuple[str, ...], Outputs, tuple[Topic, ...]]:
+    """Inputs, outputs and all topics where they begin with `prefix` instead of `cs.`: two systems on one broker."""
+
+    def name(topic: str) -> str:
+        return prefix + topic.removeprefix("cs.")
+
+    outputs = Outputs(*(name(output) for output in ("cs.tables", "cs.facts", "cs.alerts", "cs.dead-letters")))
+    return (
+        tuple(map(name, INPUTS)),
+        outputs,
+        tuple(replace(topic, name=name(topic.name)) for topic in TOPICS),
+    )
+
+
+def partitions_of(
+    existing: Mapping[str, Existing], asked: int | None = None, inputs: Sequence[str] = INPUTS
+) -> int:
     """How many partitions all topics must have: those of the inputs, else of the rest, else `asked` or 12."""
-    for names in (INPUTS, tuple(existing)):
+    for names in (inputs, tuple(existing)):
         counts = [existing[name].partitions for name in names if name in existing]
         if counts:
             return max(counts)
@@ -168,7 +184,8 @@ def plan(
     `existing` are the topics that there are. `asked` is the number of partitions for new topics, None for what
     the others have; where it differs from them that is a change by hand. `brokers` bounds the copies.
     """
-    count = partitions_of({t.name: existing[t.name] for t in wanted if t.name in existing}, asked)
+    inputs = [topic.name for topic in wanted if not topic.ours]
+    count = partitions_of({t.name: existing[t.name] for t in wanted if t.name in existing}, asked, inputs)
     copies = min(REPLICAS, brokers)
     changes = []
     if asked is not None and asked != count:
@@ -177,7 +194,7 @@ def plan(
         changes.append(Change(Kind.BY_HAND, name, text, f"{_TOPICS_SH} --describe --topic {name}"))
     for topic in wanted:
         found = existing.get(topic.name)
-        settings = _settings(topic, existing, copies if found is None else found.replicas)
+        settings = _settings(topic, existing, copies if found is None else found.replicas, inputs)
         if found is None:
             changes.append(_create(topic.name, count, copies, settings))
             continue
@@ -190,14 +207,16 @@ def plan(
     return changes
 
 
-def _settings(topic: Topic, existing: Mapping[str, Existing], replicas: int) -> dict[str, Setting]:
+def _settings(
+    topic: Topic, existing: Mapping[str, Existing], replicas: int, inputs: Sequence[str]
+) -> dict[str, Setting]:
     settings = dict(topic.settings)
     if topic.ours:
         least = min(2, max(1, replicas - 1))
         settings["min.insync.replicas"] = Setting(str(least), least=least, most=max(least, replicas - 1))
-    if topic.name == "cs.dead-letters":
-        inputs = [existing[name].settings for name in INPUTS if name in existing]
-        largest = max((int(found.get("max.message.bytes", LARGEST_BYTES)) for found in inputs), default=0)
+    if topic.name.endswith("dead-letters"):
+        found = [existing[name].settings for name in inputs if name in existing]
+        largest = max((int(each.get("max.message.bytes", LARGEST_BYTES)) for each in found), default=0)
         room = max(largest, LARGEST_BYTES) + HEADERS_BYTES
         settings["max.message.bytes"] = Setting(str(room), least=room)
     return settings

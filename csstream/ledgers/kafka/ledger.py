@@ -369,6 +369,11 @@ class KafkaLedger:
         self._ending = None
         self._in_transaction = False
 
+    @property
+    def behind(self) -> bool:
+        """Whether the group's offsets are older than the rows, and the next commit would show them."""
+        return self._group is not None and self._group_behind and time.monotonic() - self._group_s >= GROUP_S
+
     # ---- leave ------------------------------------------------------------------------------------------
 
     async def close(self) -> None:

@@ -1,0 +1,293 @@
+"""The life of a worker process: it joins the group, owns partitions, shows figures, and ends in order.
+
+Faust tells when partitions come and go. Whatever was ours before a rebalance is let go, and what comes is loaded anew
+by a task of its own, so that a rebalance waits for nobody. At the end Faust does not tell: the worker closes its
+partitions itself, before Faust leaves the group. Every wait on the way out is bounded, and a thread that still hangs
+then is left behind.
+
+Figures of a shop are shown only under a lease: while the last heartbeat that the group answered is younger than the
+session, nobody else can own the partition. So a worker that was frozen shows no shop twice.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from csstream import __version__
+from csstream.exporter import DEFAULT_PORT, Exporter, Reading, Snapshot, Snapshots
+from csstream.kafka.app import topology
+from csstream.kafka.consumer import SESSION_S, RecordList
+from csstream.kafka.partition import GATHER_S, TRANSACTIONS, Counts, Partition
+from csstream.kafka.partitioner import misplaced
+from csstream.kafka.topics import look, named, plan, refuse
+from csstream.ledgers.kafka import Connection, KafkaLedger
+from csstream.policy import Policy
+from csstream.runner import Runner
+
+SHOW_S = 1.0
+"""How often figures are taken."""
+
+SILENT_S = 10.0
+"""A broker that has not answered for so long is away."""
+
+BEHIND_S = 60.0
+"""A worker whose time is so far behind is not ready: it catches up."""
+
+STOP_S = 6.0
+"""Most time that leaving the group takes, once the partitions are closed."""
+
+log = logging.getLogger(__name__)
+
+
+class WorkerError(Exception):
+    """The worker cannot run; the text says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    """What a worker is told. `application` names the group and the transactions, `prefix` begins the names of all
+    topics; port 0 is any free one."""
+
+    connection: Connection
+    policy: Policy
+    application: str = "csstream"
+    prefix: str = "cs."
+    partitioner: str = "murmur2"
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    max_wait_s: float = 5.0
+    delay_ms: int = 0
+    agents: int = 500
+
+
+async def work(options: WorkerOptions) -> None:
+    """Run until SIGTERM or SIGINT. Raises `WorkerError`, `TopicsError`, `UnreachableError`, `ExporterError`."""
+    inputs, _, topics = named(options.prefix)
+    existing, brokers = await look(options.connection, topics)
+    refuse(plan(existing, topics, brokers=brokers), options.connection.broker)
+    worker = Worker(options, existing[inputs[0]].partitions)
+    with _signals(worker.ask_to_stop):
+        await worker.run()
+
+
+class Worker:
+    """One process of the group."""
+
+    def __init__(self, options: WorkerOptions, partitions: int) -> None:
+        self.options = options
+        self._partitions = partitions
+        self.counts = Counts()
+        self.owned: dict[int, Partition] = {}
+        self.exporter = Exporter()
+        self._round = 0
+        self._joined = False
+        self._asked = asyncio.Event()
+        self._snapshots = Snapshots(__version__, options.policy.tag, options.agents)
+        self._inputs, self._outputs, _ = named(options.prefix)
+        self.app = topology(options.application, options.connection, self._inputs, self._put)
+        self.app.on_partitions_assigned.connect(self._assigned)
+        self.app.on_partitions_revoked.connect(self._revoked)
+
+    def ask_to_stop(self) -> None:
+        """End soon, in order."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Until asked to stop. Raises `WorkerError` where Faust gives up."""
+        address = self.exporter.start(self.options.host, self.options.port)
+        log.info(
+            "worker of %s at %s; /metrics is on %s",
+            self.options.application,
+            self.options.connection.broker,
+            address,
+        )
+        tasks = [
+            asyncio.create_task(self._asked.wait()),
+            asyncio.create_task(self._faust()),
+            asyncio.create_task(self._show()),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            failed = next((task.exception() for task in tasks if task.done() and task.exception()), None)
+        finally:
+            await self._leave(tasks)
+        if failed is not None:
+            raise WorkerError(
+                f"the worker ended by itself: {str(failed) or type(failed).__name__}"
+            ) from failed
+
+    async def _faust(self) -> None:
+        """Faust's own life; ends where Faust crashes."""
+        await self.app.start()
+        await self.app.wait_until_stopped()
+        if self.app.crash_reason is not None:
+            raise self.app.crash_reason
+
+    async def _leave(self, tasks: Sequence[asyncio.Task[object]]) -> None:
+        began_s = time.monotonic()
+        self.exporter.unready = "stopping"
+        await self._close()
+        for task in tasks[1:]:
+            task.cancel()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self.app.stop()
+        except Exception as error:  # noqa: BLE001 - it is over in any case
+            log.warning("the group was not left in order: %s", str(error) or type(error).__name__)
+        await asyncio.gather(*tasks[1:], return_exceptions=True)
+        self.exporter.stop()
+        log.info("stopped after %.1f s", time.monotonic() - began_s)
+
+    # ---- partitions come and go -----------------------------------------------------------------------------
+
+    async def _assigned(self, *told: Any, **_: Any) -> None:
+        await self._close()  # a revocation that was not told
+        if self._asked.is_set():
+            return
+        _, assigned = told
+        self._round = self.app.source.begin_round()
+        numbers = sorted({place.partition for place in assigned if place.topic in self._inputs})
+        log.info("partitions %s are ours", ", ".join(map(str, numbers)) or "(none)")
+        for number in numbers:
+            self.owned[number] = self._partition(number)
+        for partition in self.owned.values():
+            partition.gather_s = min(max(GATHER_S[0], len(numbers) / TRANSACTIONS), GATHER_S[1])
+        self._joined = True
+
+    async def _revoked(self, *_: Any, **__: Any) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        """Leave all partitions; nothing of them is shown any more."""
+        self._round = -1
+        leaving, self.owned = self.owned, {}
+        if leaving:
+            self.exporter.update(self._snapshot())
+            await asyncio.gather(*(partition.stop() for partition in leaving.values()))
+
+    def _partition(self, number: int) -> Partition:
+        options = self.options
+        ledger = KafkaLedger(
+            options.connection,
+            options.application,
+            number,
+            self._inputs,
+            self._outputs,
+            policy=options.policy.tag,
+            group=options.application,
+        )
+        runner = Runner(
+            options.policy,
+            ledger,
+            self._inputs,
+            process=self.counts.process,
+            failed=self.counts.failed,
+            misplaced=misplaced(options.partitioner, number, self._partitions),
+        )
+        return Partition(
+            number,
+            runner,
+            ledger,
+            self.app.source,
+            self._inputs,
+            self.counts,
+            max_wait_s=options.max_wait_s,
+            delay_ms=options.delay_ms,
+        )
+
+    def _put(self, fetched: RecordList) -> None:
+        partition = self.owned.get(fetched.partition)
+        if partition is not None and fetched.round == self._round:
+            partition.put(fetched)
+
+    # ---- what is shown --------------------------------------------------------------------------------------
+
+    async def _show(self) -> None:
+        while True:
+            began_s = time.monotonic()
+            self.exporter.update(self._snapshot())
+            self.exporter.unready = self.unready()
+            took_s = time.monotonic() - began_s
+            await asyncio.sleep(max(SHOW_S, 5 * took_s) - took_s)
+
+    def _leased(self) -> bool:
+        """Whether nobody else can own our partitions."""
+        return self._joined and time.monotonic() - self.app.source.known_s < SESSION_S
+
+    def _snapshot(self) -> Snapshot:
+        shown = [p for p in self.owned.values() if p.state == "ready" and p.runner.is_open and self._leased()]
+        shops = [shop for partition in shown for shop in partition.runner.engine.shops.values()]
+        counts = self.counts
+        return self._snapshots.take(
+            shops, counts.process, failed=counts.failed, steps=counts.steps, driver=self._own_readings()
+        )
+
+    def _own_readings(self) -> Mapping[str, Sequence[Reading]]:
+        states = dict.fromkeys(("ready", "loading", "broken"), 0)
+        lags: list[Reading] = []
+        clocks: list[Reading] = []
+        for number, partition in self.owned.items():
+            states[partition.state] += 1
+            lags += [((topic, str(number)), lag) for topic, lag in partition.lag().items()]
+            if partition.clock_ms is not None:
+                clocks.append(((str(number),), partition.clock_ms / 1000))
+        return {
+            "lag_records": lags,
+            "clock_timestamp_seconds": clocks,
+            "merge_waived_total": [((topic,), number) for topic, number in self.counts.waived.items()],
+            "partitions": [((state,), number) for state, number in states.items()],
+            "load_seconds": [((), tuple(self.counts.loads))],
+            "alert_delay_seconds": [((), tuple(self.counts.alert_delays))],
+        }
+
+    def unready(self) -> str | None:
+        """Why the worker is not ready, in words; None if it is. Without partitions it stands by, and is ready."""
+        if not self._joined:
+            return "joining the group"
+        if not self._leased():
+            return "the group does not answer"
+        now_ms = time.time() * 1000
+        for number, partition in self.owned.items():
+            if partition.state != "ready":
+                return (
+                    f"partition {number} is {partition.state}{': ' if partition.why else ''}{partition.why}"
+                )
+            answered_ms = partition.answered_ms()
+            silent = answered_ms is None or now_ms - answered_ms > SILENT_S * 1000
+            if silent and not partition.runner.merge.at_hand():
+                return f"partition {number}: the broker does not answer"
+            if partition.clock_ms is None:
+                return f"partition {number}: no time yet"
+            if now_ms - partition.clock_ms > BEHIND_S * 1000 + self.options.delay_ms:
+                lag = sum(partition.lag().values())
+                return f"partition {number} is {(now_ms - partition.clock_ms) / 1000:.0f} s behind, {lag} records"
+        return None
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT ask to stop; a second one of either ends at once."""
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def handle() -> None:
+        nonlocal asked
+        if asked:
+            os._exit(130)
+        asked = True
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, handle)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with suppress(ValueError):
+                loop.remove_signal_handler(number)

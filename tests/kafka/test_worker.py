@@ -1,0 +1,70 @@
+"""The worker on a real broker: what it publishes is what a replay of the same records says, whatever dies."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+from csstream.simulate import Plan, lines
+from tests.kafka.fleet import Fleet, wait_until
+
+OLD_MS = 1_767_225_600_000  # so old that no wall clock moves the shops (`live.within`): replay says the same
+BROKEN = (
+    b"{",
+    b"[]",
+    b'{"v":9,"id":"x","type":"message"}',
+    b'{"id":"y","type":"nonsense","ts":1,"shop":"s"}',
+)
+
+
+def shop_log(messages: int, seed: int = 1, shops: int = 8) -> list[bytes]:
+    """Events of some shops, out of order and doubled, with records that are none among them."""
+    plan = Plan(
+        seed=seed, start_ms=OLD_MS, shops=shops, messages=messages, disorder_ms=5_000, duplicates=0.03
+    )
+    log = list(lines(plan))
+    for number in range(0, len(log), 200):
+        log.insert(number, BROKEN[number // 200 % len(BROKEN)])
+    return log
+
+
+def assert_equals_replay(fleet: Fleet) -> None:
+    """Facts, revisions, wait alerts and dead letters."""
+    theirs, alerts = fleet.replayed()
+    ours = fleet.facts()
+    assert ours.keys() == theirs.keys()
+    assert [name for name, fact in ours.items() if fact != theirs[name]] == []
+    found = {name: alert for name, alert in fleet.alerts().items() if alert["rule"] == "wait"}
+    expected = {name: alert for name, alert in alerts.items() if alert["rule"] == "wait"}
+    assert found.keys() == expected.keys()
+    assert [name for name, alert in found.items() if alert != expected[name]] == []
+    revisions = fleet.revisions()
+    assert len(set(revisions)) == len(revisions), "a revision was published twice"
+    letters = [tuple(sorted(dict(r.headers).items())) for r in fleet.read("dead-letters")]
+    assert len(set(letters)) == len(letters), "a dead letter was published twice"
+
+
+def test_a_worker_publishes_what_a_replay_says_and_shows_it(broker: str, tmp_path: Path) -> None:
+    log = shop_log(2_000)
+    with Fleet(broker, tmp_path) as fleet:
+        fleet.write(log[:1_500])
+        worker = fleet.start()
+        fleet.settle()
+        fleet.write(log[1_500:])
+        fleet.settle()
+        wait_until(lambda: worker.get("/readyz")[0] == 200, 10, "ready")
+        rejected = [line for line in log if line in BROKEN]
+        wait_until(lambda: worker.metric("events_total", result="rejected") == len(rejected), 5, "figures")
+        messages = {
+            json.loads(line)["id"]
+            for line in log
+            if b'"type":"message"' in line and b'"internal"' not in line
+        }
+        assert worker.metric("messages_total") <= len(messages)
+        assert worker.metric("partitions", state="ready") == 4
+        began_s = time.monotonic()
+        worker.send(signal.SIGTERM)
+        assert worker.process.wait(10) == 0
+        assert time.monotonic() - began_s < 10
+        assert len(fleet.read("dead-letters")) >= len(rejected)
+        assert_equals_replay(fleet)
