@@ -20,7 +20,7 @@ $(READY): requirements-dev.lock pyproject.toml
 
 setup: $(READY) ## the virtual environment, from the lock file
 
-demo: $(READY) ## a simulated shop, live in this terminal (ARGS="--speed 5 --for 1m")
+demo: $(READY) ## a simulated shop, live on the wall and in this terminal (ARGS="--speed 5 --for 1m")
 	@$(BIN)/csstream demo $(ARGS)
 
 test: $(READY) ## all tests

@@ -26,6 +26,13 @@ from csstream.cli.options import Failure, Span, one, policy_options
     help="Of /metrics on 127.0.0.1; 0 is any free one.",
 )
 @click.option(
+    "--wall-port",
+    type=click.IntRange(0, 65535),
+    default=9465,
+    show_default=True,
+    help="Of the wall on 127.0.0.1; 0 is any free one.",
+)
+@click.option(
     "--plain", is_flag=True, help="Lines instead of a screen (the default where there is no terminal)."
 )
 @policy_options
@@ -35,11 +42,12 @@ def demo(
     log: str | None,
     seed: int,
     port: int,
+    wall_port: int,
     plain: bool,
     policies: tuple[str, ...],
     settings: tuple[str, ...],
 ) -> None:
-    """A simulated shop, live in the terminal, in this one process. Ctrl-C ends it.
+    """A simulated shop, live on the wall and in the terminal, in this one process. Ctrl-C ends it.
 
     \b
     csstream demo --speed 5 --for 1m
@@ -49,7 +57,16 @@ def demo(
     from csstream.serve.demo import demo as run_demo
 
     policy = one(policies, settings)
-    options = DemoOptions(policy=policy, seed=seed, speed=speed, for_s=for_s, log=log, port=port, plain=plain)
+    options = DemoOptions(
+        policy=policy,
+        seed=seed,
+        speed=speed,
+        for_s=for_s,
+        log=log,
+        port=port,
+        wall_port=wall_port,
+        plain=plain,
+    )
     try:
         asyncio.run(run_demo(options))
     except DemoError as error:

@@ -49,6 +49,7 @@ class Shop:
         self._touched: set[str] = set()
         self._touched_agents: set[str] = set()
         self._ended: list[Key] = []
+        self._waiting: set[str] = set()
         self._messages: Counter[str] = Counter()
         self._spoke: dict[str, int] = {}
 
@@ -219,6 +220,7 @@ class Shop:
         for name in self._touched:
             customer = self.customers.get(name)
             self._expect(name, customer)
+            self._note_waiting(name, customer)
             if customer is not None:
                 customer.trim()
             changes["customer", self.name, name] = None if customer is None else customer.row()
@@ -315,6 +317,12 @@ class Shop:
         standing = customer.conversation.standing(self.row.clock_ms)
         return [*standing.waits, *standing.consults]
 
+    def _note_waiting(self, name: str, customer: Customer | None) -> None:
+        if customer is not None and customer.conversation.state.since >= 0:
+            self._waiting.add(name)
+        else:
+            self._waiting.discard(name)
+
     def _save_today(self, changes: Changes) -> None:
         today = self.today
         for agent in today.changed:
@@ -348,6 +356,7 @@ class Shop:
         """A customer from a row."""
         self.customers[customer.name] = customer
         self._schedule(customer.name)
+        self._note_waiting(customer.name, customer)
         # The expectation is part of the saved figures of today already: remember it without counting it.
         expected = self._expectation(customer)
         if expected:
@@ -433,6 +442,10 @@ class Shop:
                 yield "concurrent_customers", (name, agent), concurrent[agent]
         for rule, number in firing.items():
             yield "alerts_firing", (name, rule), number
+
+    def waiting(self) -> Iterator[Customer]:
+        """Customers with an open wait of any class after the last step, without looking at the others."""
+        return (self.customers[name] for name in self._waiting)
 
     def _present(self) -> Iterator[Customer]:
         """Customers with an open wait, or a message less than a silence of `session_gap` ago."""

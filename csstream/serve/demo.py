@@ -1,5 +1,6 @@
 """`csstream demo`: the main job at work, in one process and with nothing else needed.
 
+The wall is a page on this machine, and the terminal shows the same; both live from the same steps.
 A simulated shop has been watched for twenty minutes when the screen comes up: what happened before goes through the core
 at once, so that there are figures, and from then on everything happens when its time comes. A log is played in
 the same way, only faster. In the end the last screen stays, with a summary below it.
@@ -13,10 +14,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
+from aiohttp import web
 from rich.console import Console
 from rich.live import Live
 
 from csstream import __version__
+from csstream.core.board import Board
+from csstream.core.engine import Step
 from csstream.exporter import DEFAULT_PORT, Exporter, ExporterError
 from csstream.policy import Policy, load
 from csstream.serve.asked import keys, no_keys, stop_signals
@@ -28,6 +32,9 @@ from csstream.serve.story import alert_line, figures_line, summary
 from csstream.serve.tape import AHEAD, Tape
 from csstream.serve.view import AlertLine, View
 from csstream.simulate import HOUR_MS, Plan, lines
+from csstream.wall import Access, Moment, Picture, mount
+from csstream.wall.listen import DEFAULT_PORT as WALL_PORT
+from csstream.wall.listen import WallError, listening
 
 OPENS_MS = 1_795_264_200_000
 """Simulated shops are joined at 2026-11-21 20:30 in Shanghai, when the evening is at its busiest."""
@@ -46,6 +53,8 @@ DRAW_S = 0.25
 LINE_S = 5.0
 """Seconds between two lines of figures where there is no screen."""
 METRICS_S = 1.0
+BOARD_S = 0.5
+"""Seconds between two looks at what changed for the wall."""
 SKIP_S = 10.0
 """A stretch of a log without events that would last longer than this (wall clock) is skipped."""
 SPEEDS = (0.25, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600)
@@ -66,6 +75,7 @@ class DemoOptions:
     log: str | None = None
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
+    wall_port: int = WALL_PORT
     plain: bool = False
     language: str | None = None
     """`en` or `zh`; by default what the environment says. Without a terminal, or with `CI` set, it is always plain;
@@ -98,7 +108,7 @@ async def demo(
             options = replace(options, plain=True)
     try:
         return await _Show(options, clock, sleep, console).run()
-    except (LogError, ExporterError) as error:
+    except (LogError, ExporterError, WallError) as error:
         raise DemoError(str(error)) from None
 
 
@@ -120,29 +130,36 @@ class _Show:
             self.tape = Tape(Lines(lines(plan)))
         else:
             self.tape = Tape(Logs((options.log,)), AHEAD)
-        self.stage = Stage(policy, self.tape, __version__, self._on_alerts)
+        self.stage = Stage(policy, self.tape, __version__, self._on_alerts, self._on_step)
         self.pace = Pace(OPENS_MS, options.speed or (1.0 if options.log is None else LOG_SPEED), clock, sleep)
         self.exporter = Exporter()
+        self.board = Board()
+        self.picture = Picture(self._moment)
         self.address = ""
+        self.metrics_address = ""
         self.ended = ""
         self.stopped = False
         self.plain = options.plain or not console.is_terminal or console.is_dumb_terminal
         self.has_keys = False
         self._live: Live | None = None
         self._rates: deque[tuple[float, int]] = deque(maxlen=21)
-        self._next_draw_s = self._next_metrics_s = 0.0
+        self._next_draw_s = self._next_metrics_s = self._next_board_s = 0.0
 
     # ---- the run ----------------------------------------------------------------------------------------
 
     async def run(self) -> DemoResult:
         options = self.options
-        self.address = self.exporter.start(options.host, options.port)
+        access = Access()
+        app = web.Application()
+        mount(app, self.picture, access)
+        self.metrics_address = self.exporter.start(options.host, options.port)
         try:
-            with stop_signals(self._ask_to_stop):
-                await self.stage.open()
-                with self._shown(), self._keys() as self.has_keys:
-                    await self._begin()
-                    await self._loop()
+            async with listening(app, access, options.host, options.wall_port) as self.address:
+                with stop_signals(self._ask_to_stop):
+                    await self.stage.open()
+                    with self._shown(), self._keys() as self.has_keys:
+                        await self._begin()
+                        await self._loop()
         finally:
             self.exporter.stop()
         view = self.stage.view()
@@ -182,6 +199,7 @@ class _Show:
             first = self.tape.next_ms()
             self.pace.move_to(0 if first is None else first)
         self.stage.watch()
+        self._show_board()
         self.exporter.update(self.stage.snapshot())
         self.exporter.unready = None
 
@@ -230,9 +248,21 @@ class _Show:
 
     # ---- what is shown ----------------------------------------------------------------------------------
 
+    def _moment(self) -> Moment:
+        return Moment(self.pace.now_ms(), 0.0 if self.pace.paused or self.tape.ended else self.pace.speed)
+
+    def _on_step(self, step: Step) -> None:
+        self.picture.hear(step.alerts)
+
+    def _show_board(self) -> None:
+        self.picture.show(self.board.changes(self.stage.engine, self.stage.now_ms))
+
     def _tell(self) -> None:
         """Draw and export what is due; seldom enough that it costs a fifth of the time at most."""
         now_s = self.pace.wall_s()
+        if now_s >= self._next_board_s:
+            self._show_board()
+            self._next_board_s = now_s + max(BOARD_S, 5 * (self.pace.wall_s() - now_s))
         if now_s >= self._next_metrics_s:
             self.exporter.update(self.stage.snapshot())
             self._next_metrics_s = now_s + max(METRICS_S, 5 * (self.pace.wall_s() - now_s))
@@ -286,7 +316,10 @@ class _Show:
     def _shown(self) -> Iterator[None]:
         """The screen of its own that a terminal has for this; nothing where there is none."""
         if self.plain:
-            self.console.print(f"/metrics is on {self.address}; Ctrl-C ends", soft_wrap=True)
+            self.console.print(
+                f"the wall is on {self.address}\n/metrics is on {self.metrics_address}; Ctrl-C ends",
+                soft_wrap=True,
+            )
             yield
             return
         with Live(console=self.console, screen=True, auto_refresh=False) as live:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from csstream.core.engine import Step, rows_by_family
+from csstream.core.engine import Engine, Step, rows_by_family
 from csstream.events import TOPICS
 from csstream.exporter import Snapshot, Snapshots, Steps
 from csstream.ledgers.memory import MemoryLedger, Store
@@ -24,7 +24,8 @@ _COUNT_ROWS_S = 5.0
 
 
 class Stage:
-    """One partition, in memory. `on_alerts` is told the alerts of each step while somebody watches."""
+    """One partition, in memory. `on_alerts` is told the alerts of each step while somebody watches, `on_step` every
+    step that was committed."""
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class Stage:
         tape: Tape,
         version: str,
         on_alerts: Callable[[Sequence[AlertLine]], None] = lambda _: None,
+        on_step: Callable[[Step], None] = lambda _: None,
     ) -> None:
         self.watched = False
         self.now_ms = 0
@@ -43,6 +45,7 @@ class Stage:
         self.several_days = False
         self._tape = tape
         self._on_alerts = on_alerts
+        self._on_step = on_step
         self._store = Store(keep_published=False)
         self._runner = Runner(policy, MemoryLedger(self._store), tuple(TOPICS), on_step=self._hear)
         self._places: dict[tuple[str, int], str] = {}
@@ -82,7 +85,13 @@ class Stage:
         self.now_ms = max(self.now_ms, now)
         return now >= until_ms or self._tape.ended or not self._tape.ready
 
+    @property
+    def engine(self) -> Engine:
+        """The engine of the last committed step."""
+        return self._runner.engine
+
     def _hear(self, step: Step) -> None:
+        self._on_step(step)
         lines = self.feed.hear(step.alerts, new=self.watched)
         for letter in step.dead_letters:
             self.dead[letter.reason] += 1

@@ -28,7 +28,18 @@ class Demo:
     def __init__(self, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL) -> None:
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "csstream", "demo", "--plain", "--port", "0", *arguments],
+            [
+                sys.executable,
+                "-m",
+                "csstream",
+                "demo",
+                "--plain",
+                "--port",
+                "0",
+                "--wall-port",
+                "0",
+                *arguments,
+            ],
             cwd=ROOT,
             env=os.environ | {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"},
             stdin=stdin,
@@ -148,7 +159,7 @@ def test_keys_work_on_a_terminal_and_leave_it_as_it_was() -> None:
         name: value for name, value in os.environ.items() if name not in {"CI", "LC_ALL", "LINES", "COLUMNS"}
     }
     demo = subprocess.Popen(
-        [sys.executable, "-m", "csstream", "demo", "--port", "0"],
+        [sys.executable, "-m", "csstream", "demo", "--port", "0", "--wall-port", "0"],
         cwd=ROOT, env=environment | {"TERM": "xterm", "LANG": "C.UTF-8"}, stdin=inside, stdout=inside, stderr=inside,
     )  # fmt: skip
     try:

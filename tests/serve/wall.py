@@ -57,7 +57,7 @@ async def played(
     wall = Wall()
     paper = Paper(wall)
     console = Console(file=paper, force_terminal=terminal, width=width, height=height, highlight=False)
-    asked: dict[str, Any] = {"port": 0, "language": "en", "plain": not terminal} | options
+    asked: dict[str, Any] = {"port": 0, "wall_port": 0, "language": "en", "plain": not terminal} | options
     result = await demo(DemoOptions(**asked), clock=wall.clock, sleep=wall.sleep, console=console)
     return result, paper
 

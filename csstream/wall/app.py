@@ -1,0 +1,195 @@
+"""The wall over HTTP: a page, a stream, and one thing that can be said.
+
+The page, its style and its script hold no data, so anybody may have them; what is shown comes by the stream alone, for
+those who have a key. Every answer forbids whatever the page does not need.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from importlib import resources
+
+import orjson
+from aiohttp import web
+
+from csstream.wall.access import ACT, Access, same_origin
+from csstream.wall.audience import Audience
+from csstream.wall.picture import Picture
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""On every answer of the wall."""
+
+PAGE = {
+    "/": ("index.html", "text/html"),
+    "/wall/wall.css": ("wall.css", "text/css"),
+    "/wall/wall.js": ("wall.js", "text/javascript"),
+    "/wall/words.js": ("words.js", "text/javascript"),
+}
+"""Path: file, type."""
+
+SAID_BYTES = 4_096
+"""Most that somebody may say."""
+
+CLOSE_S = 1.0
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Wall:
+    """The routes of one wall. `readings` are its metrics (SPEC 9), by name."""
+
+    def __init__(self, picture: Picture, access: Access) -> None:
+        self.picture = picture
+        self.access = access
+        self.audience = Audience(picture)
+        self.requests: Counter[tuple[str, str]] = Counter()
+        self._closing = False
+
+    def readings(self) -> dict[str, list[tuple[tuple[str, ...], float]]]:
+        """`http_requests_total` and `wall_viewers`."""
+        return {
+            "http_requests_total": list(self.requests.items()),
+            "wall_viewers": [((), len(self.audience.viewers))],
+        }
+
+    # ---- routes -----------------------------------------------------------------------------------------
+
+    def routes(self) -> list[web.RouteDef]:
+        """All routes of the wall."""
+        page = [web.get(path, self._guard(self._page(*file), path)) for path, file in PAGE.items()]
+        return [
+            *page,
+            web.get("/wall/stream", self._guard(self._stream, "/wall/stream")),
+            web.post("/wall/seen", self._guard(self._seen, "/wall/seen")),
+        ]
+
+    def _guard(self, handler: Handler, path: str) -> Handler:
+        """What holds for every route: the name it is asked by, the headers, the count."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if not self.access.knows_host(request.headers.get("Host")):
+                response: web.StreamResponse = _refusal(
+                    421, "this wall is not known by that name; allow it with --allow-host, or use the address"
+                )
+            else:
+                response = await handler(request)
+            self.requests[path, str(response.status)] += 1
+            if not response.prepared:
+                response.headers.update(HEADERS)
+            return response
+
+        return guarded
+
+    def _page(self, name: str, content_type: str) -> Handler:
+        body = resources.files("csstream.wall").joinpath("page", name).read_bytes()
+
+        async def page(_: web.Request) -> web.Response:
+            return web.Response(body=body, content_type=content_type, charset="utf-8")
+
+        return page
+
+    def _may(self, request: web.Request) -> tuple[str | None, web.Response | None]:
+        """What the caller may do, or the refusal."""
+        address = request.remote or ""
+        if self.access.tries_too_often(address):
+            return None, _refusal(429, "too many wrong keys from this address; wait a minute")
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+            return None, _refusal(403, "asked for by a page that is not this wall's")
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        allowed = self.access.allows(key.strip() if scheme.lower() == "bearer" else None)
+        if allowed is None:
+            if key:
+                self.access.was_wrong(address)
+            return None, _refusal(401, "open the wall by its whole link: it ends in #key=...")
+        return allowed, None
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        allowed, refusal = self._may(request)
+        if refusal is not None:
+            return refusal
+        viewer = None if self._closing else self.audience.join()
+        if viewer is None:
+            return _refusal(503, "no room for another viewer; try again later")
+        response = web.StreamResponse(
+            headers={
+                **HEADERS,
+                "Content-Type": "text/event-stream; charset=utf-8",
+                "X-Accel-Buffering": "no",
+                "Csstream-May": allowed or "",
+            }
+        )
+        try:
+            await response.prepare(request)
+            while (message := await viewer.next()) is not None:
+                await response.write(message)
+        except ConnectionError:
+            pass  # the viewer has gone
+        finally:
+            self.audience.leave(viewer)
+        return response
+
+    async def _seen(self, request: web.Request) -> web.Response:
+        if not same_origin(request.headers.get("Origin"), request.headers.get("Host")):
+            return _refusal(403, "said by a page that is not this wall's")
+        allowed, refusal = self._may(request)
+        if refusal is not None:
+            return refusal
+        if allowed != ACT:
+            return _refusal(403, "this link is for looking only; open the wall with the token to acknowledge")
+        if (request.content_length or 0) > SAID_BYTES:
+            return _refusal(413, f"at most {SAID_BYTES} bytes")
+        try:
+            said = orjson.loads(await request.content.read(SAID_BYTES + 1))
+        except orjson.JSONDecodeError:
+            said = None
+        alert = said.get("alert") if isinstance(said, dict) else None
+        if request.content_type != "application/json" or not isinstance(alert, str):
+            return _refusal(400, 'send JSON: {"alert": "<id>"}')
+        if not self.picture.acknowledge(alert):
+            return _refusal(404, "no alert of this id stands")
+        return web.Response(status=204)
+
+    # ---- life -------------------------------------------------------------------------------------------
+
+    async def life(self, _: web.Application) -> AsyncIterator[None]:
+        """Tell the viewers what is new for as long as the application runs (a cleanup context)."""
+        telling = asyncio.create_task(self.audience.run())
+        yield
+        telling.cancel()
+        with suppress(asyncio.CancelledError):
+            await telling
+
+    async def close(self, _: web.Application) -> None:
+        """Let the viewers go, so that a server that shuts down need not wait for them."""
+        self._closing = True
+        self.audience.close()
+
+
+def mount(app: web.Application, picture: Picture, access: Access) -> Wall:
+    """Hang a wall into an application: its page at `/`, all else below `/wall/`."""
+    wall = Wall(picture, access)
+    app.add_routes(wall.routes())
+    app.cleanup_ctx.append(wall.life)
+    app.on_shutdown.append(wall.close)
+    return wall
+
+
+def _refusal(status: int, error: str) -> web.Response:
+    return web.Response(
+        status=status,
+        body=orjson.dumps({"error": error}),
+        content_type="application/json",
+        headers={"WWW-Authenticate": "Bearer"} if status == 401 else None,
+    )

@@ -1,0 +1,1 @@
+"""The wall: what it shows, to whom, and in a real browser."""
