@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from csstream.cli.options import Failure, Instant, Span, epoch_ms
 from csstream.cli.output import writing
@@ -61,6 +62,11 @@ from csstream.policy import load
 )
 @click.option("--to", "to", type=click.Choice(["kafka"]), help="Write the events to their topics instead.")
 @click.option(
+    "--live",
+    is_flag=True,
+    help="With --to kafka: from now on (or --start), each event when its time has come.",
+)
+@click.option(
     "--broker",
     default="127.0.0.1:9092",
     show_default=True,
@@ -75,6 +81,7 @@ def simulate(
     rate: float | None,
     out: Path | None,
     to: str | None,
+    live: bool,
     broker: str,
     **given: Any,
 ) -> None:
@@ -84,9 +91,14 @@ def simulate(
     csstream simulate --messages 100000 -o day.jsonl
     csstream simulate --hours 24 --shops 8 --disorder 5s --duplicates 0.02 -o days.jsonl.gz
     csstream simulate --messages 10000 --to kafka --broker 127.0.0.1:9092
+    csstream simulate --to kafka --live
     """
     from csstream.simulate import Plan, lines
 
+    if live and to is None:
+        raise click.UsageError("--live goes with --to kafka")
+    if live and click.get_current_context().get_parameter_source("start") is ParameterSource.DEFAULT:
+        start = datetime.now(UTC)
     start_ms = epoch_ms(start, load("handbook"))
     if given["messages"] is None and given["hours"] is None:
         given["hours"] = 24.0
@@ -102,7 +114,7 @@ def simulate(
     if to is not None:
         if out is not None:
             raise click.UsageError("--to kafka or --out FILE, not both")
-        _deliver(broker, lines(plan))
+        _deliver(broker, lines(plan), live)
         return
     with writing(out) as stream:
         for line in lines(plan):
@@ -110,12 +122,12 @@ def simulate(
             stream.write(b"\n")
 
 
-def _deliver(broker: str, events: Iterable[bytes]) -> None:
+def _deliver(broker: str, events: Iterable[bytes], live: bool) -> None:
     from csstream.kafka.deliver import DeliveryError, deliver
     from csstream.ledgers.kafka import Connection, UnreachableError
 
     try:
-        number = asyncio.run(deliver(Connection(broker), events))
+        number = asyncio.run(deliver(Connection(broker), events, live=live))
     except (DeliveryError, UnreachableError) as error:
         raise Failure(str(error)) from error
     click.echo(f"{number} events written to {broker}", err=True)

@@ -1,5 +1,7 @@
 """Events to their topics, as any producer of events has to: keyed by shop, murmur2, one topic a kind (SPEC 1)."""
 
+import asyncio
+import time
 from collections.abc import Iterable
 
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
@@ -15,10 +17,13 @@ class DeliveryError(Exception):
     """Events could not be written; the text says what to do."""
 
 
-async def deliver(connection: Connection, lines: Iterable[bytes], prefix: str = "cs.") -> int:
+async def deliver(
+    connection: Connection, lines: Iterable[bytes], prefix: str = "cs.", *, live: bool = False
+) -> int:
     """Write events to their topics, in order; returns how many. Raises `DeliveryError`, `UnreachableError`.
 
-    What is no event goes to `cs.chat` without a key: to find it there is a reader's business.
+    `live`: each when its time has come, as a platform would. What is no event goes to `cs.chat` without a key: to
+    find it there is a reader's business.
     """
     producer = AIOKafkaProducer(
         **connection.settings("csstream-simulate"),
@@ -38,6 +43,8 @@ async def deliver(connection: Connection, lines: Iterable[bytes], prefix: str = 
             topic, key = "cs.chat", None
             if not isinstance(event, Reject):
                 topic, key = TOPIC_OF[type(event)], event.shop.encode()
+                if live:
+                    await asyncio.sleep(event.ts_ms / 1000 - time.time())
             sent.append(await producer.send(prefix + topic.removeprefix("cs."), line, key=key))
             number += 1
             if len(sent) >= _AWAITED:

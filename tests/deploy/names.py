@@ -12,21 +12,15 @@ from csstream.core.metrics import BY_NAME, Metric
 from tests.deploy.programs import DEPLOY
 
 AWAITED = {
-    "alert_delay_seconds",
-    "clock_timestamp_seconds",
     "day_inquirers",
     "day_inquirers_ordered",
     "day_orderers",
     "day_payers",
     "http_requests_total",
-    "lag_records",
-    "load_seconds",
-    "merge_waived_total",
     "notification_delay_seconds",
     "notification_oldest_seconds",
     "notifications_total",
     "orders_total",
-    "partitions",
     "refunds_yuan_total",
     "reminders_total",
     "rostered_agents",
