@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
+from csstream.core.board import Board
 from csstream.core.engine import ALL, Engine, Process, Record, Step
 from csstream.ledgers import FencedError, Ledger, LedgerError
 from csstream.merge import Merge
@@ -20,6 +21,9 @@ STEP_RECORDS = 5_000
 
 STEP_BYTES = 2 << 20
 """Most bytes of the records of one step (a larger record makes a step of its own)."""
+
+BOARD_MS = 1_000
+"""Least time between two looks at what changed on the board (wall clock)."""
 
 MAX_RELOADS = 5
 """Reloads in a row without one committed step before the partition is given up."""
@@ -41,10 +45,11 @@ class Runner:
         process: Process | None = None,
         failed: Counter[str] | None = None,
         misplaced: Callable[[str], str | None] | None = None,
+        board: Board | None = None,
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
         """`process` and `failed` count for all partitions of a process; `misplaced` says of a shop why it does
-        not belong here."""
+        not belong here; `board` is shown with the steps, at most once a second."""
         self.policy = policy
         self.process = process or Process()
         self.failed = Counter[str]() if failed is None else failed
@@ -56,6 +61,8 @@ class Runner:
         self._topics = tuple(topics)
         self._ledger = ledger
         self._misplaced = misplaced
+        self._board = board
+        self._board_ms = 0
         self.on_step = on_step
         """Is told each step once it is committed."""
         self._engine: Engine | None = None
@@ -181,6 +188,11 @@ class Runner:
         engine.apply(records, wall)
         engine.advance(now, budget)
         step = engine.take_step()
+        if self._board is not None and now is not None:
+            looked_ms = now if wall is None else wall
+            if looked_ms - self._board_ms >= BOARD_MS:
+                step.board = self._board.changes(engine, now)
+                self._board_ms = looked_ms
         self.worked_s = perf_counter() - began_s
         if not step and not records and not keep:
             return False

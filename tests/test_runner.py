@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from csstream.core import shop as shop_module
+from csstream.core.board import BEGIN, Board
 from csstream.core.engine import Record
 from csstream.events import Event
 from csstream.ledgers import LedgerError
@@ -12,7 +13,7 @@ from csstream.ledgers.memory import Fault, MemoryLedger, Store
 from csstream.policy import load
 from csstream.runner import MAX_RELOADS, GapError, Runner
 from tests.laws.live import TOPICS, drive, feed, records_of, settle
-from tests.laws.notation import chat
+from tests.laws.notation import at, chat
 
 LINES = (
     "10:00:00 c>A",
@@ -23,8 +24,8 @@ LINES = (
 )
 
 
-def opened(store: Store, *faults: Fault) -> Runner:
-    runner = Runner(load("handbook"), MemoryLedger(store, iter(faults)), TOPICS)
+def opened(store: Store, *faults: Fault, board: Board | None = None) -> Runner:
+    runner = Runner(load("handbook"), MemoryLedger(store, iter(faults)), TOPICS, board=board)
     drive(runner.open())
     return runner
 
@@ -101,3 +102,28 @@ def test_malformed_records_are_dead_letters_with_their_bytes_once() -> None:
     settle(runner, None)
     assert [letter.record for letter in store.dead_letters] == bad
     assert "secret" not in "".join(letter.error for letter in store.dead_letters)
+
+
+def test_the_board_goes_out_with_a_step_at_most_once_a_second() -> None:
+    shown: list[set[bytes]] = []
+    runner = opened(Store(), board=Board())
+    runner.on_step = lambda step: shown.append(set(step.board))
+    now = at("10:00:00")
+    for number, record in enumerate(records_of(chat(*LINES))):
+        feed(runner, [record])
+        drive(runner.step(at("10:05:00"), wall=now + number * 400))
+    assert [bool(board) for board in shown] == [True, False, False, True, False]
+    assert {b'["shop","s"]', b'["agent","s","A"]'} <= shown[3]
+
+
+def test_a_step_that_was_lost_shows_a_new_board() -> None:
+    shown: list[dict[bytes, bytes | None]] = []
+    runner = opened(Store(), Fault.NONE, Fault.BEFORE, board=Board())
+    runner.on_step = lambda step: shown.append(step.board)
+    for number, record in enumerate(records_of(chat(*LINES[:2]))):
+        feed(runner, [record])
+        drive(runner.step(at("10:05:00"), wall=at("10:05:00") + number * 1_000))
+    drive(runner.step(at("10:05:00"), wall=at("10:05:02")))
+    assert next(iter(shown[0])) == next(iter(shown[-1])) == BEGIN
+    assert b'["wait","s","c"]' in shown[0]
+    assert b'["wait","s","c"]' not in shown[-1]

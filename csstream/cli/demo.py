@@ -28,7 +28,7 @@ from csstream.cli.options import Failure, Span, one, policy_options
 @click.option(
     "--wall-port",
     type=click.IntRange(0, 65535),
-    default=9465,
+    default=9466,
     show_default=True,
     help="Of the wall on 127.0.0.1; 0 is any free one.",
 )

@@ -65,6 +65,8 @@ class ShopDocument(Struct, kw_only=True):
     policy: str
     levels: list[tuple[int, str]]
     figures: Figures
+    stopped_ms: int | None
+    """Where the shop's own clock stands, if it is too old for the wall clock to move it (`live.within`)."""
 
 
 class AgentDocument(Struct, kw_only=True):
@@ -123,19 +125,19 @@ class Board:
             self._waits = {}
             self._clock_ms = -BEAT_MS
             changed[BEGIN] = _encode({"from_ms": now_ms})
-        current = dict(self._documents(engine))
+        current = dict(self._documents(engine, now_ms))
         for key, document in current.items():
             if self._shown.get(key) != document:
                 changed[key] = document
         changed.update(dict.fromkeys(self._shown.keys() - current.keys()))
         self._shown = current
-        if changed or now_ms - self._clock_ms >= BEAT_MS:
+        if engine.shops and (changed or now_ms - self._clock_ms >= BEAT_MS):
             self._clock_ms = now_ms
             newest_ms = max(engine.process.newest_ms.values(), default=None)
             changed[CLOCK] = _encode(Clock(now_ms, newest_ms))
         return changed
 
-    def _documents(self, engine: Engine) -> Iterator[tuple[bytes, bytes]]:
+    def _documents(self, engine: Engine, now_ms: int) -> Iterator[tuple[bytes, bytes]]:
         levels = [(level.over_ms, level.severity) for level in engine.policy.levels]
         waits: dict[tuple[str, str], tuple[tuple[object, ...], bytes]] = {}
         for name, shop in engine.shops.items():
@@ -147,6 +149,9 @@ class Board:
                 policy=engine.policy.tag,
                 levels=levels,
                 figures=_figures(shop, None, open_),
+                stopped_ms=shop.row.clock_ms
+                if shop.row.clock_ms < now_ms - engine.policy.live_within_ms
+                else None,
             )
             yield encode_key(("shop", name)), _encode(document)
             yield from _agents(shop, open_)

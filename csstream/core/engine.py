@@ -67,9 +67,11 @@ class Step:
     alerts: list[Alert] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     rows: dict[bytes, bytes | None] = field(default_factory=dict)
+    board: dict[bytes, bytes | None] = field(default_factory=dict)
+    """Documents of the board (`core/board.py`), where the driver shows one."""
 
     def __bool__(self) -> bool:
-        return bool(self.facts or self.alerts or self.dead_letters or self.rows)
+        return bool(self.facts or self.alerts or self.dead_letters or self.rows or self.board)
 
 
 @dataclass

@@ -153,7 +153,8 @@ def named(prefix: str) -> tuple[tuple[str, ...], Outputs, tuple[Topic, ...]]:
     def name(topic: str) -> str:
         return prefix + topic.removeprefix("cs.")
 
-    outputs = Outputs(*(name(output) for output in ("cs.tables", "cs.facts", "cs.alerts", "cs.dead-letters")))
+    written = ("cs.tables", "cs.facts", "cs.alerts", "cs.dead-letters", "cs.scoreboard")
+    outputs = Outputs(*map(name, written))
     return (
         tuple(map(name, INPUTS)),
         outputs,

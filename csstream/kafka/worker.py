@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from csstream import __version__
+from csstream.core.board import Board
 from csstream.exporter import DEFAULT_PORT, Exporter, Reading, Snapshot, Snapshots
 from csstream.kafka.app import topology
 from csstream.kafka.consumer import SESSION_S, RecordList
@@ -189,6 +190,7 @@ class Worker:
             process=self.counts.process,
             failed=self.counts.failed,
             misplaced=misplaced(options.partitioner, number, self._partitions),
+            board=Board(),
         )
         return Partition(
             number,

@@ -255,7 +255,7 @@ class _Show:
         self.picture.hear(step.alerts)
 
     def _show_board(self) -> None:
-        self.picture.show(self.board.changes(self.stage.engine, self.stage.now_ms))
+        self.picture.show(self.board.changes(self.stage.engine, self.stage.now_ms).items())
 
     def _tell(self) -> None:
         """Draw and export what is due; seldom enough that it costs a fifth of the time at most."""

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from csstream.wall.access import Access, is_loopback
 
-DEFAULT_PORT = 9465
+DEFAULT_PORT = 9466
 """Where the wall is unless told otherwise."""
 
 CLOSE_S = 1.0

@@ -43,10 +43,10 @@ class Picture:
 
     # ---- in ---------------------------------------------------------------------------------------------
 
-    def show(self, documents: Mapping[bytes, bytes | None], partition: int = 0) -> None:
-        """Documents of the board of a partition, as `Board.changes` gives them."""
+    def show(self, documents: Iterable[tuple[bytes, bytes | None]], partition: int = 0) -> None:
+        """Documents of the board of a partition by key, in the order in which `Board.changes` gave them."""
         shown = self._partitions.setdefault(partition, {})
-        for key, document in documents.items():
+        for key, document in documents:
             if key == BEGIN:
                 self._changed.update(dict.fromkeys(shown))
                 shown.clear()

@@ -163,3 +163,17 @@ def test_an_engine_that_goes_on_from_rows_shows_the_same_board() -> None:
     before = Board().changes(room.engine, EVENING_MS)
     del restored[CLOCK], before[CLOCK]  # the newest event read is the process's, which is another now
     assert restored == before
+
+
+def test_an_old_log_is_shown_by_its_own_clock() -> None:
+    room = Room()
+    shop = encode_key(("shop", "s"))
+    assert read(room.hears("10:00:00 c>A", until="10:00:45")[shop])["stopped_ms"] is None
+    changes = room.board.changes(room.engine, at("10:00:45") + 8 * 86_400_000)
+    assert read(changes[shop])["stopped_ms"] == at("10:00:45"), "or its waits would be a week old"
+
+
+def test_where_there_is_no_shop_nothing_is_said_every_two_seconds() -> None:
+    board_of_none, engine = Board(), Engine(load("handbook"))
+    assert set(board_of_none.changes(engine, 10_000)) == {BEGIN}
+    assert board_of_none.changes(engine, 20_000) == {}

@@ -42,7 +42,7 @@ class Room:
         self.now_ms = until_ms
         self.picture.hear(self.engine.take_step().alerts)
         changes = self.board.changes(self.engine, until_ms)
-        self.picture.show(changes)
+        self.picture.show(changes.items())
         return changes
 
     def hears(self, *said: str, until: str) -> Changes:

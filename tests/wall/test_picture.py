@@ -22,7 +22,7 @@ def news(picture: Picture) -> dict[str, object]:
 
 def test_news_say_what_changed_once_and_then_the_time_alone() -> None:
     picture = empty()
-    picture.show({b'["shop","s"]': b'{"a":1}'})
+    picture.show({b'["shop","s"]': b'{"a":1}'}.items())
     assert news(picture)["documents"] == [[["shop", "s"], {"a": 1}]]
     assert not picture.changed
     assert news(picture) == {"time": {"now_ms": 5, "speed": 1.0}}
@@ -30,8 +30,8 @@ def test_news_say_what_changed_once_and_then_the_time_alone() -> None:
 
 def test_who_comes_late_is_told_everything() -> None:
     picture = empty()
-    picture.show({b'["shop","s"]': b'{"a":1}', b'["wait","s","c"]': b"{}"})
-    picture.show({b'["shop","s"]': b'{"a":2}', b'["wait","s","c"]': None})
+    picture.show({b'["shop","s"]': b'{"a":1}', b'["wait","s","c"]': b"{}"}.items())
+    picture.show({b'["shop","s"]': b'{"a":2}', b'["wait","s","c"]': None}.items())
     news(picture)
     whole = msgspec.json.decode(picture.whole())
     assert whole["whole"] is True
@@ -40,10 +40,10 @@ def test_who_comes_late_is_told_everything() -> None:
 
 def test_a_board_that_begins_anew_takes_back_what_a_lost_worker_showed() -> None:
     picture = empty()
-    picture.show({b'["wait","s","gone"]': b"{}", b'["wait","s","still"]': b"{}"}, partition=3)
-    picture.show({b'["wait","t","other"]': b"{}"}, partition=4)
+    picture.show({b'["wait","s","gone"]': b"{}", b'["wait","s","still"]': b"{}"}.items(), partition=3)
+    picture.show({b'["wait","t","other"]': b"{}"}.items(), partition=4)
     news(picture)
-    picture.show({BEGIN: b"{}", b'["wait","s","still"]': b'{"again":1}'}, partition=3)
+    picture.show({BEGIN: b"{}", b'["wait","s","still"]': b'{"again":1}'}.items(), partition=3)
     assert sorted(msgspec.json.decode(picture.news())["documents"]) == [
         [["wait", "s", "gone"], None],
         [["wait", "s", "still"], {"again": 1}],
@@ -52,10 +52,16 @@ def test_a_board_that_begins_anew_takes_back_what_a_lost_worker_showed() -> None
     assert sorted(shown) == [["wait", "s", "still"], ["wait", "t", "other"]], "other partitions are untouched"
 
 
+def test_what_was_shown_before_a_new_board_and_again_after_it_is_there() -> None:
+    picture = empty()
+    picture.show([(b'["wait","s","c"]', b'{"old":1}'), (BEGIN, b"{}"), (b'["wait","s","c"]', b'{"new":1}')])
+    assert msgspec.json.decode(picture.whole())["documents"] == [[["wait", "s", "c"], {"new": 1}]]
+
+
 def test_each_partition_has_a_clock_of_its_own() -> None:
     picture = empty()
     for partition in (0, 1):
-        picture.show({b'["clock"]': b'{"clock_ms":%d}' % partition}, partition)
+        picture.show({b'["clock"]': b'{"clock_ms":%d}' % partition}.items(), partition)
     clocks = msgspec.json.decode(picture.whole())["documents"]
     assert clocks == [[["clock", 0], {"clock_ms": 0}], [["clock", 1], {"clock_ms": 1}]]
 

@@ -293,6 +293,8 @@ class KafkaLedger:
         if to.dead_letters and step.dead_letters:
             limit = self._largest[to.dead_letters] - BATCH_OVERHEAD
             outputs[to.dead_letters] = [dead_letter(letter, limit) for letter in step.dead_letters]
+        if to.scoreboard and step.board:
+            outputs[to.scoreboard] = [Output(key, document) for key, document in step.board.items()]
         return outputs
 
     def _position(self, topic: str, position: int) -> Kept:

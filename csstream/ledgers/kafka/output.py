@@ -30,10 +30,12 @@ class Outputs:
     facts: str | None = "cs.facts"
     alerts: str | None = "cs.alerts"
     dead_letters: str | None = "cs.dead-letters"
+    scoreboard: str | None = None
 
     def names(self) -> list[str]:
         """Those that there are."""
-        return [name for name in (self.tables, self.facts, self.alerts, self.dead_letters) if name]
+        all_ = (self.tables, self.facts, self.alerts, self.dead_letters, self.scoreboard)
+        return [name for name in all_ if name]
 
 
 class Output(NamedTuple):

@@ -214,16 +214,21 @@ function look() {
   const at = now();
   const shops = of("shop").sort((a, b) => (a.shop < b.shop ? -1 : 1));
   const levels = shops[0]?.levels ?? [];
-  const waits = of("wait").map((doc) => ({ ...doc, age: at - doc.since_ms, severity: severityAt(at - doc.since_ms, levels) }));
+  const clocks = new Map(shops.map((shop) => [shop.shop, shop.stopped_ms ?? at]));
+  const ageOf = (shop, since) => (clocks.get(shop) ?? at) - since;
+  const waits = of("wait").map((doc) => {
+    const age = ageOf(doc.shop, doc.since_ms);
+    return { ...doc, age, severity: severityAt(age, levels) };
+  });
   waits.sort((a, b) => b.age - a.age || (a.customer < b.customer ? -1 : 1));
   const agents = of("agent").map((doc) => {
     const own = waits.filter((wait) => wait.agent === doc.agent && wait.shop === doc.shop);
-    const oldest = doc.figures.oldest_since_ms === null ? null : at - doc.figures.oldest_since_ms;
+    const oldest = doc.figures.oldest_since_ms === null ? null : ageOf(doc.shop, doc.figures.oldest_since_ms);
     const severity = oldest === null ? "ok" : severityAt(oldest, levels);
     return { ...doc, waits: own, oldest, severity, late: own.filter((wait) => wait.age > LATE_MS).length };
   });
   agents.sort(worse);
-  return { at, shops, levels, waits, agents, total: sum(shops, at), zone: shops[0]?.timezone ?? "UTC" };
+  return { at, shops, levels, waits, agents, total: sum(shops, ageOf), zone: shops[0]?.timezone ?? "UTC" };
 }
 
 /** Worst first: by the level that the oldest wait has passed, then by how many wait too long, then by the day so far. */
@@ -239,15 +244,15 @@ function worse(a, b) {
 }
 
 /** Several shops as one; a percentile of several is not known. */
-function sum(shops, at) {
+function sum(shops, ageOf) {
   const names = ["open_waits", "consulted", "replied_any", "replied_strict", "waits", "within_30", "responses"];
   const total = Object.fromEntries(names.map((name) => [name, 0]));
   let meanTimes = 0;
   let oldest = null;
-  for (const { figures: f } of shops) {
+  for (const { shop, figures: f } of shops) {
     for (const name of names) total[name] += f[name];
     meanTimes += (f.mean_s ?? 0) * f.responses;
-    if (f.oldest_since_ms !== null) oldest = Math.max(oldest ?? 0, at - f.oldest_since_ms);
+    if (f.oldest_since_ms !== null) oldest = Math.max(oldest ?? 0, ageOf(shop, f.oldest_since_ms));
   }
   const one = shops.length === 1 ? shops[0].figures : null;
   const mean = one ? one.mean_s : total.responses ? meanTimes / total.responses : null;
