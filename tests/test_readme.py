@@ -23,6 +23,7 @@ import pytest
 
 from csstream import __version__
 from csstream.cli import cli
+from csstream.core.floor.rulebook import FLOOR_RULES
 from csstream.core.metrics import BY_NAME, METRICS
 from csstream.core.rows import FAMILIES
 from csstream.core.rules import RULES
@@ -323,7 +324,7 @@ def test_what_is_called_not_yet_there_is_not_yet_there(name: str) -> None:
 def test_the_alert_rules_it_names_are_the_rules_there_are() -> None:
     text = README.read_text("utf-8")
     listed = text[text.index("Alert rules of today:") :].split("\n\n")[0]
-    assert set(re.findall(r"`(\w+)` \(", listed)) == {rule.name for rule in RULES}
+    assert set(re.findall(r"`(\w+)` \(", listed)) == {*(rule.name for rule in RULES), *FLOOR_RULES}
 
 
 @pytest.mark.parametrize(

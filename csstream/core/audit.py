@@ -4,11 +4,13 @@ It is the definition that the live engine has to equal: facts and alerts of a se
 shop's clock. What is not concluded by then is given as it stands (`open`, the session and day under way).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from csstream.core.calendar import Calendar
 from csstream.core.canon import Standing, tell
+from csstream.core.changes import Change
 from csstream.core.conversation import Concluded, Conversation, Rules
+from csstream.core.floor.floor import Floor
 from csstream.core.rules import Alert, Case, GroupOf, alerts
 from csstream.events import Event
 from csstream.policy import Policy
@@ -37,16 +39,40 @@ class Auditor:
         self._rules = Rules(policy, self.calendar)
 
     def story(
-        self, shop: str, customer: str, events: Sequence[Event], clock_ms: int, group_of: GroupOf
+        self,
+        shop: str,
+        customer: str,
+        events: Sequence[Event],
+        clock_ms: int,
+        group_of: GroupOf,
+        changes: list[Change] | None = None,
     ) -> Story:
-        """The story of one customer, from all events in any order, when the shop's clock shows `clock_ms`."""
+        """The story of one customer, from all events in any order, when the shop's clock shows `clock_ms`.
+
+        `changes`, if given, are told what the rules of a state have to know, in order of time.
+        """
         standing = Standing(events, self.policy.lateness_horizon_ms)
-        told = tell(self._rules, shop, customer, standing.events)
+        told = tell(self._rules, shop, customer, standing.events, None, changes)
+        if changes is not None:
+            told.expire(clock_ms, changes)
         finish(told, clock_ms)
         facts = told.out
         return Story(
             facts, standing_alerts(self.policy, facts, group_of), standing.duplicates, standing.conflicts
         )
+
+    def floor(
+        self, shop: str, changes: Iterable[Sequence[Change]], clock_ms: int, group_of: GroupOf
+    ) -> list[Alert]:
+        """The alerts of a shop's state (kind s), from the changes of all its people in order of time, in portions."""
+        floor = Floor(self.policy, self.calendar, shop, group_of)
+        found: dict[str, Alert] = {}
+        for some in changes:
+            floor.play(some)
+            found.update((alert.alert, alert) for alert, _ in floor.take_news())
+        floor.pass_time(clock_ms)
+        found.update((alert.alert, alert) for alert, _ in floor.take_news())
+        return list(found.values())
 
 
 def finish(told: Conversation, clock_ms: int) -> None:

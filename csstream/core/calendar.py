@@ -4,7 +4,7 @@ Days are asked for with every message, so a day is looked up once in a quarter o
 remembered; offsets of all zones in use since 1970 are whole quarters, what is not is checked anyway.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -51,6 +51,18 @@ class Calendar:
             return ts_ms - day.start_ms
         local = datetime.fromtimestamp(ts_ms // 1000, UTC).astimezone(self._zone)
         return (local.hour * 3600 + local.minute * 60 + local.second) * 1000 + ts_ms % 1000
+
+    def instant(self, ts_ms: int, time_of_day_ms: int) -> int:
+        """When the local clock shows a time of day, on the local day that holds `ts_ms`.
+
+        Of a time that comes twice it is the first; one that the change of clocks leaves out comes as much later.
+        """
+        day = self.day(ts_ms)
+        if day.end_ms - day.start_ms == 86_400_000:
+            return day.start_ms + time_of_day_ms
+        minutes, ms = divmod(time_of_day_ms, 60_000)
+        local = datetime.combine(date.fromisoformat(day.name), time(minutes // 60, minutes % 60), self._zone)
+        return min(int(local.timestamp()) * 1000 + ms, day.end_ms - 1)
 
     def within(self, ts_ms: int, hours: tuple[int, int] | None) -> bool:
         """Whether the local time lies in the half-open `hours` (ms of the day; None is always)."""

@@ -8,6 +8,7 @@ the rest. The audit calls it once per customer; live, `customer.py` calls it whe
 from collections.abc import Sequence
 from operator import attrgetter
 
+from csstream.core.changes import Change, Word
 from csstream.core.conversation import Concluded, Conversation, Rules, State
 from csstream.core.facts import Leg, Wait
 from csstream.core.rows import decode_state, encode_state
@@ -62,14 +63,28 @@ def _in_order(events: Sequence[Event]) -> list[Event]:
 
 
 def tell(
-    rules: Rules, shop: str, customer: str, events: Sequence[Event], state: State | None = None
+    rules: Rules,
+    shop: str,
+    customer: str,
+    events: Sequence[Event],
+    state: State | None = None,
+    changes: list[Change] | None = None,
 ) -> Conversation:
-    """Fold standing events onto `state` (a fresh customer's if None; it is changed). Time stops at the last event."""
+    """Fold standing events onto `state` (a fresh customer's if None; it is changed). Time stops at the last event.
+
+    `changes`, where somebody listens, are told what was known at each instant: a mark changes what comes after it.
+    """
     if Spam not in set(map(type, events)):
         conversation = Conversation(rules, shop, customer, Concluded(), state)
-        conversation.play(events)
+        if changes is None:
+            conversation.play(events)
+        else:
+            conversation.tell(events, changes)
         return conversation
-    return _Marked(rules, shop, customer, events, State() if state is None else state).tell()
+    marked = _Marked(rules, shop, customer, events, State() if state is None else state)
+    if changes is not None:
+        marked.tell_changes(changes)
+    return marked.tell()
 
 
 def settle(
@@ -108,6 +123,37 @@ class _Marked:
         told = self.fold(len(self.events), dropped)
         told.out.waits.extend(void for void, _ in voids.values())
         return told
+
+    def tell_changes(self, changes: list[Change]) -> None:
+        """What was known at each instant: up to a mark without it, from its `ts` on with it."""
+        start, dropped = 0, self.dropped(0)
+        told = self.fold(0, dropped)
+        for at, mark in enumerate(self.events):
+            if type(mark) is not Spam:
+                continue
+            drops = self.dropped(at + 1)
+            if drops == dropped:
+                continue
+            self._tell_events(told, start, at, dropped, changes)
+            told.expire(mark.ts_ms, changes)
+            start, dropped = at, drops
+            told = self.fold(at, dropped)
+            told.pass_time(mark.ts_ms)
+            changes.append(told.view(mark.ts_ms, mark.id, None))
+        self._tell_events(told, start, len(self.events), dropped, changes)
+
+    def _tell_events(
+        self, told: Conversation, start: int, until: int, dropped: set[int], changes: list[Change]
+    ) -> None:
+        """Fold the events of some places; a dropped one is heard of all the same."""
+        first = start
+        for at in range(start, until):
+            if at in dropped:
+                told.tell(self.events[first:at], changes)
+                event = self.events[at]
+                changes.append(Word(event.ts_ms, event.id, "", None))
+                first = at + 1
+        told.tell(self.events[first:until], changes)
 
     def dropped(self, until: int) -> set[int]:
         """Places of the messages that the marks before place `until` drop; the last mark for each decides."""

@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import UNSET
 
 from csstream.core.calendar import Calendar
+from csstream.core.changes import Change, OpenWait, View, Word
 from csstream.core.facts import AnyFact, Consult, Flag, Leg, Level, Reception, Wait
 from csstream.events import Event, Message, Session, Transfer
 from csstream.policy import Policy
@@ -232,6 +233,57 @@ class Conversation:
                 self._transfer(event)
             elif type(event) is Session:
                 self._session(event)
+
+    def tell(self, events: Sequence[Event], changes: list[Change]) -> None:
+        """`play`, telling `changes` what the floor has to know: each event, and each new view of the customer."""
+        s = self.state
+        response = self.rules.response
+        customer = self.customer
+        known = s.since, s.first_id, s.leg_from, s.holder, s.session_start, s.wrote, s.replied
+        for event in events:
+            t: int = event.ts  # type: ignore[assignment]  # decoded
+            if s.since >= 0 and t > s.next_due:
+                self.expire(t, changes)
+            sent = None
+            said = ""
+            if type(event) is Message:
+                if not event.internal:
+                    said = customer
+                    self._message(event)
+                    if event.sender in response and type(event.agent) is str:
+                        sent = event.agent
+            elif type(event) is Transfer:
+                self._transfer(event)
+            elif type(event) is Session:
+                self._session(event)
+            now = s.since, s.first_id, s.leg_from, s.holder, s.session_start, s.wrote, s.replied
+            if now == known:
+                changes.append(Word(t, event.id, said, sent))
+            else:
+                known = now
+                changes.append(self.view(t, event.id, sent))
+
+    def expire(self, now: int, changes: list[Change]) -> None:
+        """Let time pass; if it ends the wait before `now`, `changes` are told."""
+        expiry = self._expire(now)
+        if expiry >= 0:
+            changes.append(self.view(expiry, "", None))
+
+    def view(self, ts: int, event_id: str, sent: str | None) -> View:
+        """What the floor knows of the customer from `ts` on."""
+        s = self.state
+        return View(
+            ts,
+            event_id,
+            self.customer,
+            sent,
+            s.last_message,
+            OpenWait(s.since, s.first_id, s.holder, s.leg_from, s.closing) if s.since >= 0 else None,
+            tuple(s.received),
+            s.wrote,
+            s.day_evidence[0] if s.wrote >= 0 else "",
+            s.replied,
+        )
 
     # ---- events -----------------------------------------------------------------------------------------
 
@@ -622,19 +674,25 @@ class Conversation:
         Returns the last of them, -1 if there was none.
         """
         s = self.state
-        worked = -1
-        if s.since >= 0:
-            expiry = s.since + self.rules.ttl
-            if expiry < now:
-                if expiry >= s.day_end:
-                    self._close_day()
-                    self._open_day(expiry)
-                self._end(expiry, "expired", None)
-                worked = expiry
+        worked = self._expire(now)
         if 0 <= s.day_end <= now:
             worked = s.day_end - 1
             self._close_day()
         return worked
+
+    def _expire(self, now: int) -> int:
+        """End the wait if it expires before `now` (W15); when, or -1."""
+        s = self.state
+        if s.since < 0:
+            return -1
+        expiry = s.since + self.rules.ttl
+        if expiry >= now:
+            return -1
+        if expiry >= s.day_end:
+            self._close_day()
+            self._open_day(expiry)
+        self._end(expiry, "expired", None)
+        return expiry
 
     def _close_day(self) -> None:
         s = self.state

@@ -22,15 +22,17 @@ import msgspec
 
 from csstream import __version__
 from csstream.core.facts import Wait
+from csstream.core.floor.rulebook import FLOOR_RULES
 from csstream.core.rules import RULES
 from csstream.events import Profile
 from csstream.policy import Policy, describe
 from csstream.replay.crew import Crew, Piece
+from csstream.replay.floor import Chunk
 from csstream.replay.job import MIB, Job, OnProgress, Progress, ReplayError, Summary
 from csstream.replay.read import Source, digest_of
 from csstream.replay.report import ReportInput, render
 from csstream.replay.sort import FIRST_CUSTOMER, Place, Run, cut_run, sort_block
-from csstream.replay.tell import KINDS, Part, Plan, Told, longest, tell_range, write_plan
+from csstream.replay.tell import KINDS, Part, Plan, Told, judge_shop, longest, tell_range, write_plan
 from csstream.replay.write import (
     FactsPart,
     Figures,
@@ -109,6 +111,9 @@ class _Account:
     hours: dict[str, list[list[int]]] = field(default_factory=dict)
     longest: list[Wait] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
+    changes: dict[str, list[Chunk]] = field(default_factory=dict)
+    floors: list[Path] = field(default_factory=list)
+    """Alerts of the rules of a state, one file a shop."""
 
     def add(self, part: Part, clocks: Mapping[str, int]) -> None:
         self.facts.update(part.facts)
@@ -130,7 +135,9 @@ class _Account:
             )
         ]
         self.profiles += part.profiles
-        part.longest, part.profiles, part.hours = [], [], {}
+        for shop, chunks in part.changes.items():
+            self.changes.setdefault(shop, []).extend(chunks)
+        part.longest, part.profiles, part.hours, part.changes = [], [], {}, {}
         self.parts[part.number] = part
 
 
@@ -257,7 +264,26 @@ class _Replay:
         for account, own in zip(accounts, agents, strict=True):
             account.duplicates += own.duplicates
             account.conflicts += own.conflicts
+            for shop, chunks in own.changes.items():
+                account.changes.setdefault(shop, []).extend(chunks)
+        self._judge(version, accounts)
         return accounts, clocks
+
+    def _judge(self, version: int, accounts: Sequence[_Account]) -> None:
+        """Judge the rules of a state, shop by shop, from what the stories told the floor."""
+        path = self.folder / f"plan-{version}"
+        pieces = (
+            partial(judge_shop, path, version, at, shop, number, account.changes[shop])
+            for at, account in enumerate(accounts)
+            for number, shop in enumerate(sorted(account.changes))
+        )
+        for judged in self.crew.work(pieces):
+            accounts[judged.at].floors.append(judged.path)
+            accounts[judged.at].alerts.update(judged.alerts)
+        for account in accounts:
+            for changes in {chunk.path for own in account.changes.values() for chunk in own}:
+                changes.unlink()
+            account.changes = {}
 
     def _pass(
         self,
@@ -351,7 +377,7 @@ class _Replay:
             ]
             scratch = self.folder / f"policy-{at}" / "samples"
             yield partial(_facts_piece, at, kinds, folder / "facts.jsonl", at_hand)
-            alerts = [part.path("alerts") for part in parts]
+            alerts = [*(part.path("alerts") for part in parts), *sorted(account.floors)]
             yield partial(_alerts_piece, at, alerts, folder / "alerts.jsonl", at_hand)
             yield partial(_tables_piece, at, [part.path("rows") for part in parts], folder, scratch)
 
@@ -370,8 +396,9 @@ class _Replay:
         ]
 
     def _note(self, rejected: Mapping[str, int]) -> None:
+        rules = ", ".join([*(rule.name for rule in RULES), *FLOOR_RULES])
         self.notes.append(
-            f"Alert rules in alerts.jsonl: {', '.join(rule.name for rule in RULES)}. The other rules and the "
+            f"Alert rules in alerts.jsonl: {rules}. The other rules and the "
             "columns about orders, reminders and conversion are not computed by this version: they are empty, not 0."
         )
         if rejected and not self.events:

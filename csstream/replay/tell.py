@@ -18,12 +18,14 @@ import msgspec
 
 from csstream.core.audit import Auditor
 from csstream.core.canon import Standing
+from csstream.core.changes import Change, of_agent
 from csstream.core.facts import Wait
 from csstream.core.rules import Alert
 from csstream.core.scoreboard import WITHIN_MS, Scoreboard
 from csstream.events import Event, Profile
 from csstream.policy import Policy
 from csstream.replay.crew import look_up
+from csstream.replay.floor import Chunk, in_order, lay_down
 from csstream.replay.report import LONGEST
 from csstream.replay.sort import Run, read_range
 from csstream.replay.tables import write_part
@@ -67,9 +69,11 @@ class Part:
     hours: dict[str, list[list[int]]] = field(default_factory=dict)
     longest: list[Wait] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
+    changes: dict[str, list[Chunk]] = field(default_factory=dict)
+    """What the floor of each shop has to know."""
 
     def path(self, what: str) -> Path:
-        """The file of a kind of fact, of `alerts` or of `rows`."""
+        """The file of a kind of fact, of `alerts`, of `changes` or of `rows`."""
         return self.folder / f"{self.number}.{what}"
 
 
@@ -116,6 +120,36 @@ def tell_range(path: Path, version: int, number: int, size: int) -> Told:
     return told
 
 
+@dataclass(slots=True)
+class Judged:
+    """What the floor of one shop told under one policy; the alerts lie in `path`."""
+
+    at: int
+    path: Path
+    alerts: dict[tuple[str, str], int]
+
+
+def judge_shop(path: Path, version: int, at: int, shop: str, number: int, chunks: Sequence[Chunk]) -> Judged:
+    """Judge the rules of a state in one shop under policy `at`; `number` names its file. The chunks are left."""
+    _, tellers = _plan(path, version)
+    teller = tellers[at]
+    alerts = teller.auditor.floor(shop, in_order(chunks), teller.clocks[shop], teller.groups[shop])
+    judged = Judged(at, teller.folder / f"floor-{number}", {})
+    judged.alerts = _write_alerts(alerts, judged.path)
+    return judged
+
+
+def _write_alerts(alerts: list[Alert], path: Path) -> dict[tuple[str, str], int]:
+    """Write alerts as they are sorted in `alerts.jsonl`; how many there are of each rule and severity."""
+    alerts.sort(key=lambda alert: (alert.ts, alert.alert))
+    path.write_bytes(_encode_lines(alerts))
+    found: dict[tuple[str, str], int] = {}
+    for alert in alerts:
+        key = alert.rule, alert.severity
+        found[key] = found.get(key, 0) + 1
+    return found
+
+
 class _Teller:
     """Tells under one policy."""
 
@@ -133,6 +167,7 @@ class _Teller:
         self.part = Part(self.folder, number)
         self.boards: dict[str, Scoreboard] = {}
         self.alerts: list[Alert] = []
+        self.changes: dict[str, list[Change]] = {}
         self.files = {kind: _Facts(self.part, kind) for kind in KINDS}
         self.waits = self.files["wait"]
         self.receptions = self.files["reception"]
@@ -147,13 +182,14 @@ class _Teller:
         last = standing.events[-1]
         self._count(last.shop, last.ts_ms, standing.duplicates, standing.conflicts)
         self.part.profiles += [event for event in standing.events if type(event) is Profile]
+        self._changes(last.shop).extend(of_agent(standing.events))
 
     def customer(self, events: list[Event]) -> None:
         """A customer's story."""
         shop, customer = events[0].shop, events[0].customer
         assert customer is not None
         clock = self.clocks[shop]
-        story = self.auditor.story(shop, customer, events, clock, self.groups[shop])
+        story = self.auditor.story(shop, customer, events, clock, self.groups[shop], self._changes(shop))
         # Only a conflicting copy can be newer than all that stands: a duplicate has the same `ts`.
         stands = Standing(events, self.policy.lateness_horizon_ms).events if story.conflicts else events
         self._count(shop, max(map(_ts, stands)), story.duplicates, story.conflicts)
@@ -174,6 +210,12 @@ class _Teller:
         if facts.flags:
             self.flags.add(facts.flags)
         self.alerts += story.alerts
+
+    def _changes(self, shop: str) -> list[Change]:
+        found = self.changes.get(shop)
+        if found is None:
+            found = self.changes[shop] = []
+        return found
 
     def _count(self, shop: str, newest: int, duplicates: int, conflicts: int) -> None:
         part = self.part
@@ -212,12 +254,10 @@ class _Teller:
         part = self.part
         for file in self.files.values():
             file.close()
-        self.alerts.sort(key=lambda alert: (alert.ts, alert.alert))
-        part.path("alerts").write_bytes(_encode_lines(self.alerts))
-        for alert in self.alerts:
-            key = alert.rule, alert.severity
-            part.alerts[key] = part.alerts.get(key, 0) + 1
+        part.alerts = _write_alerts(self.alerts, part.path("alerts"))
         self.alerts = []
+        part.changes = lay_down(self.changes, part.path("changes"))
+        self.changes = {}
         write_part(self.boards, part.path("rows"))
         part.longest = [wait for _, wait in longest(self.long)]
         return part

@@ -14,7 +14,7 @@ from csstream.core.audit import finish
 from csstream.core.calendar import Calendar
 from csstream.core.canon import Standing, copy_state, tell
 from csstream.core.conversation import Rules
-from tests.core.look import chosen, told
+from tests.core.look import Told, chosen, told
 from tests.laws.notation import at, chat
 from tests.laws.views import program, read
 
@@ -258,10 +258,168 @@ def test_v56_one_close_is_told_once_and_a_courtesy_may_be_closed() -> None:
         "10:05:00 c>A | 谢谢",
         ":02 session close agent A",
     )
-    [alert] = seen.audit.alerts
-    assert alert["rule"] == "closed_while_waiting"
+    [alert] = seen.alerts("closed_while_waiting")
+    assert seen.alerts() == []
     assert (alert["ts"], alert["end"]) == (at("10:00:02"), at("10:00:10"))
     assert (alert["agent"], alert["outcome"], alert["severity"]) == ("A", "answered", "critical")
+
+
+def spans(seen: Told, rule: str) -> list[tuple[str | None, str | None, str | None]]:
+    """The alerts of a rule as (local time of `ts`, of `end`, outcome)."""
+    return [(clock(a["ts"]), clock(a["end"]), a["outcome"]) for a in seen.alerts(rule)]
+
+
+def clock(ts: int | None) -> str | None:
+    """An instant of the first day as `hh:mm:ss`, of the next as `+1 hh:mm:ss`; milliseconds where there are some."""
+    if ts is None:
+        return None
+    days, ms = divmod(ts - at("00:00:00"), 86_400_000)
+    s = ms // 1000
+    shown = f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}" + (f".{ms % 1000:03}" if ms % 1000 else "")
+    return f"+{days} {shown}" if days else shown
+
+
+def times(start: str, step_ms: int, number: int) -> list[str]:
+    """So many local times, each `step_ms` after the one before."""
+    found = [clock(at(start) + n * step_ms) for n in range(number)]
+    return [time for time in found if time is not None]
+
+
+def asking(start: str, step_ms: int, number: int, name: str = "d") -> list[str]:
+    """Customers who write one after the other, and are not answered."""
+    return [f"{time} c @{name}{n}" for n, time in enumerate(times(start, step_ms, number))]
+
+
+def test_v57a_who_has_five_waiting_is_overloaded_until_three_are_left() -> None:
+    lines = [f"10:00:0{n} c>A @c{n}" for n in range(5)]
+    answers = [f"10:00:{s} A human @c{n}" for n, s in enumerate(("10", "20", "22"))]
+    seen = told(*lines, *answers, clock="10:00:25 - system @clock")
+    assert spans(seen, "overload") == [("10:00:04", "10:00:20", "cleared")]
+    [alert] = seen.alerts("overload")
+    assert (alert["agent"], alert["severity"], alert["since"]) == ("A", "warning", at("10:00:00"))
+    assert alert["value"] == {"open_waits": 5, "over_30": 0, "concurrent": 5, "capacity": 10}
+
+
+def test_v57b_three_who_wait_long_overload_until_one_is_left() -> None:
+    lines = [
+        *[f"10:00:0{n} c>A @c{n}" for n in range(3)],
+        "10:00:40 transfer A>B @c2",
+        "10:00:50 A human @c1",
+    ]
+    seen = told(*lines, clock="10:01:00 - system @clock")
+    assert spans(seen, "overload") == [("10:00:32", "10:00:50", "cleared")]
+    assert seen.alerts("overload")[0]["value"]["over_30"] == 3
+    still = told(*lines[:-1], clock="10:01:00 - system @clock")
+    assert spans(still, "overload") == [("10:00:32", None, None)], "two are not one"
+
+
+def test_v58a_who_hangs_up_and_drops_out_is_told_of_twice() -> None:
+    signs = ("10:00:20 presence A hung", "10:00:40 presence A away", "10:01:00 presence A offline")
+    seen = told("10:00:00 c>A", *signs, "10:02:00 presence A online", clock="10:02:01 - system @clock")
+    assert spans(seen, "hung_with_waits") == [("10:00:50", "10:01:00", "cleared")]
+    assert spans(seen, "offline_with_waits") == [("10:01:30", "10:02:00", "cleared")]
+    severities = [a["severity"] for a in seen.audit.alerts if a["rule"].endswith("_with_waits")]
+    assert severities == ["warning", "critical"]
+
+
+def test_v58b_only_a_leg_that_is_let_lie_is_told() -> None:
+    seen = told(
+        *("09:00:00 presence A hung", "10:00:00 c>A", "10:00:30 A human"),
+        *("10:01:00 c>A @d", "10:01:31 transfer A>B @d"),
+        clock="10:05:00 - system @clock",
+    )
+    assert spans(seen, "hung_with_waits") == [("10:01:30", "10:01:31", "cleared")]
+    assert seen.alerts("hung_with_waits")[0]["value"] == {"waits": 1}
+
+
+def test_v59_before_midnight_each_mark_tells_of_those_who_wait_then() -> None:
+    seen = told(
+        *(
+            "23:20:00 c | 谢谢",
+            "23:30:00.000 c @d",
+            "23:40:00 A human",
+            "23:48:00 c @f",
+            "23:50:00 A human @d",
+        ),
+        *("23:58:00 c @g", "+1 00:10:00 - system @clock"),
+        clock=None,
+    )
+    assert spans(seen, "midnight") == [
+        ("23:30:00", "23:45:00", "passed"),
+        ("23:45:00", "23:50:00", "cleared"),
+        ("23:55:00", "+1 00:00:00", "passed"),
+    ]
+    assert [a["value"]["waits"] for a in seen.alerts("midnight")] == [2, 1, 1]
+    assert [a["severity"] for a in seen.alerts("midnight")] == ["warning", "warning", "critical"]
+    assert seen.alerts("midnight")[0]["alert"] == "midnight|s|2026-11-21|23:30"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (
+            asking("10:00:00", 1_000, 22) + asking("10:01:40", 1_000, 3, "e"),
+            [("10:00:50", "10:01:50", 21, 22)],
+        ),
+        (asking("10:00:00", 3_000, 21), [("10:01:30", "10:02:30", 21, 21)]),
+        (asking("10:00:00", 3_001, 21), []),
+        (asking("10:00:00", 1_000, 150), [("10:00:50", "10:03:50", 21, 150)]),
+    ],
+    ids="abcd",
+)
+def test_v60_a_storm_is_told_once_and_its_end_has_the_total(
+    lines: list[str], expected: list[tuple[str, str, int, int]]
+) -> None:
+    seen = told(*lines, clock="10:10:00 - system @clock")
+    found = [(clock(a["ts"]), clock(a["end"]), a["value"]["waits"]) for a in seen.alerts("storm")]
+    assert found == [(ts, end, total) for ts, end, _, total in expected]
+    for _, _, first, _ in expected:
+        begun = told(*lines, clock="10:01:31 - system @clock")
+        [alert] = begun.alerts("storm")
+        assert (alert["state"], alert["value"]["waits"]) == ("firing", first)
+
+
+def test_v61_who_is_online_and_silent_while_customers_wait_is_told() -> None:
+    seen = told(
+        *("09:00:00 presence A online", "09:58:00 A human @e", "10:00:00 c>A", "10:02:00 A auto"),
+        *("10:04:00 A human @d", "10:10:00 A human"),
+        clock="10:30:00 - system @clock",
+    )
+    assert spans(seen, "idle_online") == [
+        ("10:03:00", "10:04:00", "cleared"),
+        ("10:09:00", "10:10:00", "cleared"),
+    ]
+    assert seen.alerts("idle_online")[0]["value"] == {"silent_ms": 300_000, "leg_ms": 180_000}
+
+
+def test_v62_the_reply_rate_counts_who_was_answered_or_left_alone() -> None:
+    lines = []
+    for n, time in enumerate(times("10:00:00", 60_000, 20)):
+        lines.append(f"{time} c @c{n}")
+        if n < 19:
+            lines.append(f"{clock(at(time) + 10_000)} A human @c{n}")
+    for n, time in enumerate(times("11:00:00", 60_000, 20)):
+        lines += [f"{time} c @d{n}", f"{clock(at(time) + 10_000)} A human @d{n}"]
+    seen = told(*lines, clock="12:00:00 - system @clock")
+    assert spans(seen, "reply_rate") == [("10:24:00", "11:13:10", "cleared")]
+    [alert] = seen.alerts("reply_rate")
+    assert (alert["value"], alert["since"]) == ({"replied": 19, "settled": 20}, at("10:19:00"))
+
+
+def test_v63_a_silent_feed_is_told_while_somebody_is_on_duty() -> None:
+    on_duty = times("09:00:00", 200_000, 153)
+    assert on_duty[-1] == "17:26:40"
+    seen = told(
+        *("08:00:00 shift A 08:30:00-17:30:00", "08:20:00 - system @x", "08:36:00 - system @x"),
+        *("08:41:00 - system @x", *(f"{time} - system @x" for time in on_duty), "17:27:00 - system @x"),
+        clock="20:00:00 - system @clock",
+    )
+    assert spans(seen, "feed_silent") == [
+        ("08:35:00", "08:36:00", "cleared"),
+        ("08:46:00", "09:00:00", "cleared"),
+    ]
+    assert [a["since"] for a in seen.alerts("feed_silent")] == [at("08:20:00"), at("08:41:00")]
+    assert [a["value"]["silent_ms"] for a in seen.alerts("feed_silent")] == [900_000, 300_000]
 
 
 def test_levels_rise_by_time_and_severity() -> None:

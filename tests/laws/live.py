@@ -10,6 +10,7 @@ import msgspec
 from csstream.core.audit import Auditor
 from csstream.core.engine import Engine, Record
 from csstream.core.facts import AnyFact
+from csstream.core.floor.rulebook import FLOOR_RULES
 from csstream.core.rules import Alert
 from csstream.core.scoreboard import Scoreboard
 from csstream.events import TOPIC_OF, Event, Reject, decode
@@ -158,6 +159,7 @@ def replayed(life: Life, policy: Policy) -> Audit:
     """What a replay of the accepted records tells, with the clocks as they are."""
     found = told(life.accepted, policy, life.clocks)
     found.duplicates = found.conflicts = 0
+    found.alerts = [alert for alert in found.alerts if alert["rule"] not in FLOOR_RULES]
     return found
 
 

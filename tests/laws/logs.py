@@ -18,6 +18,8 @@ SENDERS = ("human", "human", "human", "assist_bot", "bot", "auto", "template", "
 TEXTS = ("在吗", "谢谢", "好的~", "谢谢?", "多久发货", "👌🏻", "ok 好的！", "...")
 AGENTS = ("A", "B", "C")
 CUSTOMERS = ("c1", "c2", "c3")
+KINDS = 31
+"""Kinds of events that are drawn, some of them more than one number."""
 
 
 def event(number: int, ts: int, draw: tuple[int, ...], shops: int) -> dict[str, Any]:
@@ -61,9 +63,26 @@ def event(number: int, ts: int, draw: tuple[int, ...], shops: int) -> dict[str, 
             found["message"] = f"m{(number - 1 - a % 8) % 100:02d}"
     elif kind == 25:
         found |= {"type": "order", "order": f"o{b % 3}", "status": "created", "amount": "1.00"}
-    else:
+    elif kind == 26:
         found |= {"type": "rating", "agent": agent, "score": 1 + b % 5}
+    else:
+        del found["customer"]
+        found |= {"agent": agent} | of_agent(kind, ts, b, c)
     return found
+
+
+def of_agent(kind: int, ts: int, b: int, c: int) -> dict[str, Any]:
+    """What an agent says of himself."""
+    if kind < 30 or b % 3 == 0:
+        said: dict[str, Any] = {
+            "type": "presence",
+            "state": ("online", "online", "hung", "away", "offline")[b % 5],
+        }
+        return said | ({"capacity": b % 3} if c % 4 == 0 else {})
+    if b % 3 == 1:
+        start = ts + (b % 4 - 2) * 300_000
+        return {"type": "shift", "shift": f"t{c % 2}", "start": start, "end": start + (c % 5) * 400_000}
+    return {"type": "profile", "group": f"g{b % 2}"} | ({"valid_from": ts + 60_000} if c % 3 == 0 else {})
 
 
 def build(draws: Sequence[tuple[int, tuple[int, ...]]], shops: int = 1) -> list[dict[str, Any]]:
@@ -110,7 +129,7 @@ def of_bytes(data: bytes, shops: int = 1) -> list[dict[str, Any]]:
     for at in range(0, len(data) - BYTES + 1, BYTES):
         step, kind, a, b, c, mode = data[at : at + BYTES]
         far = len(STEPS_MS) if mode % 3 == 0 else SHORT + 1
-        draws.append((step % far, (kind % 27, a % 24, b % 24, c % 12)))
+        draws.append((step % far, (kind % KINDS, a % 24, b % 24, c % 12)))
     return build(draws, shops)
 
 

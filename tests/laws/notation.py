@@ -12,7 +12,8 @@ A line is `[+N] TIME WHAT [@customer[/shop]] [#id] [field=value ...] [| text]`:
     `transfer A>B`, `transfer A>-`
     `session close agent A`      action, by and, if one is named, the agent
     `spam`, `spam m1`, `spam off`, `spam m1 off`   a mark for the session, for the message m1; taken back
-    `presence A online`          also the way to move the shop's clock without a word to anyone
+    `presence A online capacity=3`  also the way to move the shop's clock without a word to anyone
+    `shift A 08:30:00-17:30:00`, `profile A early`   a shift of that day; the group
 * `@d`, `@d/t`: customer d, shop t (else `c` and `s`).
 * `#m1`: the event's id; else `e001`, `e002`, ... by its line, so that ids sort like lines.
 * `kind=emoji authorised=false sku=x`: any further field; the value is read as JSON if it is JSON.
@@ -60,8 +61,11 @@ def chat(*lines: str) -> list[dict[str, Any]]:
                 event[name] = plain(value)
         if event["type"] == "message" and (match["text"] or "kind" not in event):
             event["text"] = match["text"] or ("在吗?" if event["sender"] == "customer" else "您好")
-        if event["type"] == "presence":
+        if event["type"] in ("presence", "shift", "profile"):
             del event["customer"]
+        if event["type"] == "shift":
+            for name in ("start", "end"):
+                event[name] = at(event[name])
         events.append(event)
     return events
 
@@ -89,6 +93,11 @@ def says(words: list[str], line: str) -> dict[str, Any]:
             return {"type": "spam", "value": "off" not in rest} | ({"message": named[0]} if named else {})
         case ["presence", agent, state]:
             return {"type": "presence", "agent": agent, "state": state}
+        case ["shift", agent, span]:
+            start, _, end = span.partition("-")
+            return {"type": "shift", "agent": agent, "shift": f"of {agent}", "start": start, "end": end}
+        case ["profile", agent, group]:
+            return {"type": "profile", "agent": agent, "group": group}
         case [agent, "note"]:
             return {"type": "message", "sender": "human", "agent": who(agent), "internal": True}
         case [agent, ("human" | "assist_bot" | "bot" | "auto" | "template" | "system") as sender]:

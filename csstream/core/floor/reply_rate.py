@@ -1,0 +1,102 @@
+"""`reply_rate`: the share of today's customers who were answered falls below the target (SPEC 8).
+
+Who has just written would lower the rate of every busy minute, so a customer counts once he is *settled*: answered,
+or left alone for `reply_rate.settle`. Only counts and each customer's place in them are kept.
+"""
+
+from csstream.core.conversation import EVIDENCE
+from csstream.core.floor.scene import RULE, SETTLE, Scene
+from csstream.core.rules import Alert
+
+FRESH, LEFT, REPLIED = range(3)
+
+
+class ReplyRate:
+    """The rule in one shop."""
+
+    name = "reply_rate"
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.alert: Alert | None = None
+        self.event = ""
+        """The greatest id of the events of this instant that changed the counts."""
+        self._seen: dict[str, tuple[int, str, int]] = {}  # today's customers: first message, its id, place
+        self._left = self._replied = 0
+
+    def begin_day(self, _t: int) -> None:
+        """Another local day: nobody has written yet."""
+        self._seen.clear()
+        self._left = self._replied = 0
+        self.scene.remind(self.scene.day.end_ms, RULE, self.name)
+
+    def see(self, customer: str, wrote: int, first: str, replied: bool, t: int, event: str) -> bool:
+        """What is known of a customer's day at `t`; whether the counts have changed."""
+        before = self._seen.get(customer)
+        if wrote < self.scene.day.start_ms:
+            if before is None:
+                return False
+            del self._seen[customer]
+        else:
+            place = FRESH
+            if replied:
+                place = REPLIED
+            elif wrote + self.scene.policy.reply_rate_settle_ms <= t:
+                place = LEFT
+            elif before is None or before[0] != wrote:
+                self.scene.remind(wrote + self.scene.policy.reply_rate_settle_ms, SETTLE, customer)
+            now = wrote, first, place
+            if now == before:
+                return False
+            self._seen[customer] = now
+            self._count(place, 1)
+        if before is not None:
+            self._count(before[2], -1)
+        self.event = max(self.event, event)
+        return True
+
+    def settle(self, customer: str, t: int) -> bool:
+        """A customer's first message of the day is as old as it takes; whether he is still unanswered."""
+        seen = self._seen.get(customer)
+        if seen is None or seen[2] != FRESH or seen[0] + self.scene.policy.reply_rate_settle_ms > t:
+            return False
+        self._seen[customer] = seen[0], seen[1], LEFT
+        self._left += 1
+        return True
+
+    def _count(self, place: int, number: int) -> None:
+        if place == LEFT:
+            self._left += number
+        elif place == REPLIED:
+            self._replied += number
+
+    def judge(self, t: int) -> None:
+        """Judge the rule at `t`."""
+        scene, alert = self.scene, self.alert
+        settled = self._left + self._replied
+        low = (
+            settled >= scene.policy.reply_rate_after
+            and 100 * self._replied < scene.policy.reply_rate_target * settled
+        )
+        if alert is not None and (not low or alert.ts < scene.day.start_ms):
+            scene.end(alert, t, "passed" if alert.ts < scene.day.start_ms else "cleared")
+            self.alert = alert = None
+        elif alert is None and low:
+            self._fire(t, settled)
+        self.event = ""
+
+    def _fire(self, t: int, settled: int) -> None:
+        scene, replied = self.scene, self._replied
+        left = sorted((wrote, first) for wrote, first, place in self._seen.values() if place == LEFT)
+        evidence = [first for _, first in left[:EVIDENCE]]
+        if self.event and self.event not in evidence:
+            evidence.append(self.event)
+        value = {"replied": replied, "settled": settled}
+        self.alert = alert = scene.fire(self.name, str(t), "warning", t, left[0][0], value, evidence)
+        share = f"{1000 * replied // settled / 10:.1f}"
+        target = scene.policy.reply_rate_target
+        alert.summary = {
+            "zh": f"今日回复率 {share}%（{replied}/{settled}），低于 {target}%：请先回复尚未答复的顾客",
+            "en": f"Reply rate today {share} % ({replied} of {settled}), below {target} %: "
+            "answer those who were left unanswered first",
+        }

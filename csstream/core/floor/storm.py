@@ -1,0 +1,80 @@
+"""`storm`: so many waits grow long at once that the shop has one problem, not many (SPEC 8).
+
+Its parts would ring a hundred times; a storm is two messages, the beginning and the end with the total. What is kept
+are the last `storm.waits` crossings, the start of the block under way and two counts, however long it lasts.
+"""
+
+from collections import deque
+
+from csstream.core.floor.scene import RULE, Scene, first_messages
+from csstream.core.rules import Alert
+
+
+class Storm:
+    """The rule in one shop."""
+
+    name = "storm"
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.alert: Alert | None = None
+        self.crossed: set[str] = set()
+        """Customers whose wait reaches `storm.over` at this instant."""
+        self.instants: deque[int] = deque(maxlen=scene.policy.storm_waits)
+        """The last crossings."""
+        self.block_ms = -1
+        self.block = 0
+        """Crossings in the block under way, from after its start."""
+        self.total = 0
+        """Crossings since `storm.within` before the alert began."""
+
+    def judge(self, t: int) -> None:
+        """Judge the rule at `t`."""
+        policy = self.scene.policy
+        crossed = len(self.crossed)
+        if self.alert is not None:
+            self._go_on(self.alert, t, crossed)
+        elif crossed:
+            recent = [instant for instant in self.instants if instant >= t - policy.storm_within_ms]
+            if len(recent) + crossed > policy.storm_waits:
+                self._fire(t, recent[0] if recent else t, len(recent) + crossed)
+        self.instants.extend([t] * crossed)
+        self.crossed.clear()
+
+    def _go_on(self, alert: Alert, t: int, crossed: int) -> None:
+        self.total += crossed
+        self.block += crossed
+        if t < self.block_ms + self.scene.policy.storm_within_ms:
+            return
+        if self.block > self.scene.policy.storm_waits:
+            self._begin_block(t)
+        else:
+            self.scene.end(alert, t, value={**alert.value, "waits": self.total})
+            self.alert = None
+
+    def _begin_block(self, t: int) -> None:
+        self.block_ms, self.block = t, 0
+        self.scene.remind(t + self.scene.policy.storm_within_ms, RULE, self.name)
+
+    def _fire(self, t: int, since: int, crossings: int) -> None:
+        scene, policy = self.scene, self.scene.policy
+        normal = [wait for wait in scene.waits.values() if not wait.closing]
+        first = t - policy.storm_within_ms
+        concerned = [wait for wait in normal if first <= wait.since + policy.storm_over_ms <= t]
+        self.alert = alert = scene.fire(
+            self.name,
+            str(t),
+            "critical",
+            t,
+            since,
+            {"waits": crossings, "open_waits": len(normal)},
+            first_messages(concerned),
+        )
+        self.total = crossings
+        self._begin_block(t)
+        over_s, within_s = (f"{ms / 1000:.10g}" for ms in (policy.storm_over_ms, policy.storm_within_ms))
+        alert.summary = {
+            "zh": f"等待风暴：{within_s} 秒内 {crossings} 位顾客等待超过 {over_s} 秒，共 {len(normal)} 位在等：请全员接待并检查系统",
+            "en": f"A storm of waits: {crossings} customers passed {over_s} s within {within_s} s, {len(normal)} are "
+            "waiting: put everybody on, and check the systems",
+        }
