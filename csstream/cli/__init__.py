@@ -11,10 +11,12 @@ import sys
 import click
 
 from csstream import __version__
+from csstream.cli.alerts import alerts
 from csstream.cli.demo import demo
 from csstream.cli.diff import diff
 from csstream.cli.explain import explain
 from csstream.cli.import_ import import_
+from csstream.cli.notify import notify
 from csstream.cli.policy import policy
 from csstream.cli.replay import replay
 from csstream.cli.simulate import simulate
@@ -28,7 +30,7 @@ def cli() -> None:
     """Who waits in the chat, for how long, and what it costs: live, and the same in every audit."""
 
 
-for _command in (demo, simulate, replay, import_, diff, explain, topics, policy, worker):
+for _command in (demo, simulate, replay, import_, diff, explain, topics, worker, notify, alerts, policy):
     cli.add_command(_command)
 
 

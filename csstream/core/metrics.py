@@ -110,6 +110,9 @@ def _excluded(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
             yield ("first",), scores.first_excluded_long
 
 
+NOTIFICATION_S = (0.5, 1, 1.5, 2, 5, 10, 30, 120, 600)
+"""Bounds of `notification_delay_seconds`."""
+
 STEP_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LATE_S = (0.1, 0.5, 1, 5, 30, 60, 300, 600)
 LOAD_S = (0.5, 1, 2, 5, 10, 20, 60, 300)
@@ -190,6 +193,9 @@ METRICS = (
     ),
     Metric("rows", "g", ("kind",), "P", "Rows kept, by family"),
     Metric("agents_left_out", "g", (), "P", "Agents without series (the limit is metrics.agents)"),
+    Metric("notifications_total", "c", ("sink", "result"), "P", "Messages sent, tries failed; alerts settled, inhibited, stale, digested"),
+    Metric("notification_delay_seconds", "h", ("sink",), "P", "Instant of an alert to the sink's answer", None, NOTIFICATION_S),
+    Metric("notification_oldest_seconds", "g", ("sink",), "P", "Age of the oldest alert that a sink should have been told; 0 if none"),
 )  # fmt: skip
 
 BY_NAME = {metric.name: metric for metric in METRICS}

@@ -1,0 +1,28 @@
+"""Standard output: for the first try, for the demo, and for whatever collects a process's output."""
+
+import sys
+
+from csstream.notify.message import Answer, Message
+from csstream.notify.sinks.kind import Settings, SinkKind
+from csstream.notify.wording import text_of
+
+
+class Console:
+    """Prints each message on one line."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._voice = settings.voice
+
+    async def send(self, message: Message) -> Answer:
+        """Print it."""
+        try:
+            print(" | ".join(text_of(message, self._voice).whole().splitlines()), file=sys.stdout, flush=True)
+        except OSError as error:
+            return Answer(False, f"standard output is closed ({type(error).__name__})")
+        return Answer(True, "printed")
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+CONSOLE = SinkKind("console", "standard output", (), Console)
