@@ -75,10 +75,10 @@ class Room:
         return dict(msgspec.json.decode(self.picture.whole()).get("alerts", ()))
 
     @asynccontextmanager
-    async def opened(self, access: Access | None = None) -> AsyncIterator[tuple[str, Wall]]:
+    async def opened(self, access: Access | None = None, port: int = 0) -> AsyncIterator[tuple[str, Wall]]:
         """The wall over HTTP: its address, and the wall."""
         access = access or Access()
         app = web.Application()
         wall = mount(app, self.picture, access)
-        async with listening(app, access, "127.0.0.1", 0) as address:
+        async with listening(app, access, "127.0.0.1", port) as address:
             yield address, wall
