@@ -88,6 +88,7 @@ def evening() -> tuple[Engine, Snapshot]:
         "merge_waived_total": [(("cs.orders",), 1)],
         "partitions": [(("ready",), 1)],
         "load_seconds": [((), (0.0,) * len(LOAD_S) + (0.0, 0.0))],
+        "http_requests_total": [(("/v1/events", "200"), 3)],
         "alert_delay_seconds": [((), (0.0,) * len(ALERT_DELAY_S) + (0.0, 0.0))],
     }
     return engine, snapshots.take(

@@ -19,6 +19,7 @@ from csstream.cli.import_ import import_
 from csstream.cli.notify import notify
 from csstream.cli.policy import policy
 from csstream.cli.replay import replay
+from csstream.cli.serve import serve
 from csstream.cli.simulate import simulate
 from csstream.cli.topics import topics
 from csstream.cli.worker import worker
@@ -30,7 +31,20 @@ def cli() -> None:
     """Who waits in the chat, for how long, and what it costs: live, and the same in every audit."""
 
 
-for _command in (demo, simulate, replay, import_, diff, explain, topics, worker, notify, alerts, policy):
+for _command in (
+    demo,
+    serve,
+    simulate,
+    replay,
+    import_,
+    diff,
+    explain,
+    topics,
+    worker,
+    notify,
+    alerts,
+    policy,
+):
     cli.add_command(_command)
 
 

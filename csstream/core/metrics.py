@@ -196,6 +196,7 @@ METRICS = (
     Metric("notifications_total", "c", ("sink", "result"), "P", "Messages sent, tries failed; alerts settled, inhibited, stale, digested"),
     Metric("notification_delay_seconds", "h", ("sink",), "P", "Instant of an alert to the sink's answer", None, NOTIFICATION_S),
     Metric("notification_oldest_seconds", "g", ("sink",), "P", "Age of the oldest alert that a sink should have been told; 0 if none"),
+    Metric("http_requests_total", "c", ("path", "code"), "P", "Answers over HTTP, by route and status"),
 )  # fmt: skip
 
 BY_NAME = {metric.name: metric for metric in METRICS}

@@ -1,0 +1,156 @@
+"""`csstream serve` as people run it: killed at any instant it forgets nothing, and it is on time."""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from csstream.simulate import Plan, lines
+from tests.replay.files import lines as read_lines
+from tests.replay.files import replayed
+from tests.serve.served import GONE, Served, kept_facts, read_all
+
+LONG_AGO_MS = 1_577_836_800_000
+"""2020: no wall clock moves a shop so old, so that only its events count."""
+
+Start = Callable[..., Served]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a process; what still runs at the end is ended."""
+    started: list[Served] = []
+
+    def new(*arguments: str, data: Path = tmp_path / "data") -> Served:
+        started.append(Served(data, *arguments))
+        return started[-1]
+
+    yield new
+    for served in started:
+        served.kill()
+
+
+def shop_log(events: int, seed: int) -> list[bytes]:
+    """A busy evening of long ago, in the order of its time."""
+    plan = Plan(seed=seed, start_ms=LONG_AGO_MS, agents=14, customers_per_hour=235.0)
+    return list(islice(lines(plan), events))
+
+
+def replay_facts(log: list[bytes], folder: Path) -> dict[str, dict[str, object]]:
+    """What an audit of the same events says."""
+    (folder / "log.jsonl").write_bytes(b"\n".join(log) + b"\n")
+    replayed(folder / "audit", folder / "log.jsonl")
+    return {fact["fact"]: fact for fact in read_lines(folder / "audit" / "facts.jsonl")}
+
+
+def message(number: int, ts_ms: int, **more: object) -> bytes:
+    """A customer's message."""
+    event = {"id": f"m{number}", "type": "message", "ts": ts_ms, "shop": "s", "customer": f"c{number}"}
+    return json.dumps(event | {"sender": "customer"} | more).encode()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_killed_at_any_instant_it_has_the_facts_of_a_replay(
+    start: Start, tmp_path: Path, seed: int
+) -> None:
+    log = shop_log(4_000, seed)
+    chance = random.Random(seed)
+    served = start()
+    sent = 0
+    answered = threading.Event()
+
+    def send() -> None:
+        nonlocal sent
+        while sent < len(log):
+            some = log[sent : sent + 40]
+            with suppress(*GONE):
+                if served.ask("/v1/events", b"\n".join(some))[0] == 200:
+                    sent += len(some)
+                    continue
+            time.sleep(0.02)
+        answered.set()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    kills = 0
+    while kills < 5 and not answered.wait(chance.uniform(0.05, 0.6)):
+        served.kill()
+        kills += 1
+        served = start()
+    assert answered.wait(60)
+    sender.join()
+    assert kills >= 3
+    status, said = served.stop()
+    assert status == 0, said
+    assert "Traceback" not in said
+    assert read_all(served.data, "dead_letters") == []
+    assert await kept_facts(served.data) == replay_facts(log, tmp_path)
+    published = [(fact["fact"], fact["rev"]) for fact in read_all(served.data, "facts")]
+    assert len(published) == len(set(published)), "each revision once"
+
+
+async def test_a_level_is_passed_on_time_though_nothing_arrives(start: Start) -> None:
+    served = start()
+    began_ms = int(time.time() * 1000) - 28_500
+    assert served.ask("/v1/events", message(1, began_ms))[0] == 200
+
+    def fired() -> bool:
+        return any(alert["alert"].endswith("|30") for alert in served.records("alerts"))
+
+    served.until(fired, 5)
+    assert 0 <= time.time() * 1000 - (began_ms + 30_000) < 1_000
+    (first, second) = served.records("alerts")
+    assert (first["ts"], second["ts"]) == (began_ms + 15_000, began_ms + 30_000)
+
+
+async def test_what_the_core_sets_aside_can_be_read_with_its_reason(start: Start) -> None:
+    served = start()
+    early = message(1, int(time.time() * 1000) + 3_600_000)
+    assert served.ask("/v1/events", early)[0] == 200
+    served.until(lambda: any(served.records("dead-letters")))
+    (letter,) = served.records("dead-letters")
+    assert (letter["reason"], letter["topic"], letter["raw"]) == ("future", "cs.chat", early.decode())
+
+
+async def test_what_came_in_can_be_read_and_replayed(start: Start, tmp_path: Path) -> None:
+    log = shop_log(1_500, 3)
+    served = start()
+    assert served.ask("/v1/events", b"\n".join(log))[0] == 200
+    status, _, body = served.ask("/v1/events?limit=10000")
+    assert (status, body.splitlines()) == (200, log)
+    assert served.stop()[0] == 0
+    assert await kept_facts(served.data) == replay_facts(log, tmp_path)
+
+
+def test_it_says_how_it_does_and_guards_what_it_knows(start: Start) -> None:
+    served = start()
+    served.ask("/v1/events", message(1, int(time.time() * 1000)))
+    served.until(
+        lambda: b'csstream_http_requests_total{path="/v1/events",code="200"} 1' in served.ask("/metrics")[2]
+    )
+    assert b'csstream_open_waits{shop="s",agent=""} 1' in served.ask("/metrics")[2]
+    assert served.ask("/readyz")[0] == 200
+    served.token = "nonsense-nonsense-nonsense"
+    for path in ("events", "facts", "alerts", "dead-letters"):
+        assert served.ask(f"/v1/{path}")[0] == 401
+    assert (served.data.stat().st_mode & 0o777) == 0o700
+
+
+def test_a_second_process_on_the_folder_is_refused_in_one_line(start: Start) -> None:
+    first = start()
+    with pytest.raises(AssertionError, match="another csstream serve works in it"):
+        start()
+    assert first.ask("/readyz")[0] == 200
+
+
+def test_the_token_is_never_printed(start: Start) -> None:
+    served = start()
+    served.ask("/v1/events", b"{}")
+    _, said = served.stop()
+    assert served.token not in said
