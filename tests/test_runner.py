@@ -35,10 +35,10 @@ def test_a_record_that_breaks_the_program_is_set_aside_and_the_others_go_on(
 ) -> None:
     receive = shop_module.Shop.receive
 
-    def faulty(self: shop_module.Shop, event: Event, topic: str) -> Any:
+    def faulty(self: shop_module.Shop, event: Event) -> Any:
         if event.id == "poison":
             raise RuntimeError("a bug")
-        return receive(self, event, topic)
+        return receive(self, event)
 
     monkeypatch.setattr(shop_module.Shop, "receive", faulty)
     store = Store()

@@ -226,11 +226,10 @@ def _wait(customer: Customer) -> WaitDocument:
 
 
 def _said(customer: Customer, ids: set[str], since_ms: int) -> list[tuple[str, int, str]]:
-    """The messages of these ids, by time; they lie at the end of what is kept of the customer."""
-    found: dict[str, tuple[str, int, str]] = {}
-    for event in reversed(customer.events):
-        if event.ts_ms < since_ms:
-            break
-        if type(event) is Message and event.id in ids:
-            found[event.id] = event.id, event.ts_ms, event.sender
-    return list(found.values())[::-1]
+    """The messages of these ids, by time."""
+    found = {
+        event.id: (event.id, event.ts_ms, event.sender)
+        for event in customer.kept_since(since_ms)
+        if type(event) is Message and event.id in ids
+    }
+    return list(found.values())

@@ -4,53 +4,68 @@ In order, an event is folded once and that is all. What comes in late, twice, or
 then the kept events are told anew from a base, before and after, and the difference is what is published. So
 "live equals replay" needs no second set of rules: both are `canon.tell`.
 
-Kept are the base (the state before the oldest kept event) and the events since: for as long as a late event
-or a spam mark can reach them. Everything else is derived.
+Kept are the base (the state before the oldest kept event) and the events since, as bytes: most are never looked at
+again. They lie in the chapters of the shop; the row of a customer holds the state at one place of these, and is
+written only now and then (`ROW_EVERY`), since what came in order after that place is quickly folded again.
 """
 
-from bisect import bisect_left
+from collections.abc import Sequence
 
 from csstream.core.audit import standing_alerts
-from csstream.core.canon import Standing, copy_state, settle, tell
+from csstream.core.canon import Standing, settle, tell
 from csstream.core.conversation import NEVER, Concluded, Conversation, Rules, State
 from csstream.core.facts import AnyFact
-from csstream.core.rows import CustomerRow
+from csstream.core.rows import (
+    CustomerRow,
+    decode_event,
+    decode_named,
+    decode_state,
+    encode_event,
+    encode_state,
+)
 from csstream.core.rules import Alert, Case, GroupOf, alerts
 from csstream.core.step import ShopStep
-from csstream.events import Event, Spam, canonical
+from csstream.events import Event, Order, Spam, canonical
 
 APPLIED, LATE, DUPLICATE, CONFLICT, TOO_LATE = "applied", "late", "duplicate", "conflict", "too_late"
 
 LONGEST_DAY_MS = 25 * 3_600_000
 """A local day on which the clocks go back."""
 
-TRIM_AFTER = 64
-"""Events past every reach that may pile up before they are folded into the base."""
+ROW_EVERY = 8
+"""Events of a customer after which his row is written again: so many, at most, are folded again at a load."""
 
 
 class Customer:
     """A customer of a shop. `settled_ms` arguments: the instant up to which the shop's dues are worked off."""
 
     __slots__ = (
-        "base", "conversation", "due", "events", "fired", "flagged", "group_of", "ids", "marked", "name",
-        "newest", "pending", "revs", "rules", "shop", "simple", "started", "trimmed_ms", "worked",
+        "base", "changed", "conversation", "due", "events", "fired", "flagged", "fresh", "group_of", "last", "marked",
+        "name", "newest_chat", "newest_order", "oldest", "pending", "revs", "rules", "shop", "simple", "started",
+        "trimmed_ms", "worked",
     )  # fmt: skip
 
-    def __init__(self, rules: Rules, shop: str, name: str, group_of: GroupOf) -> None:
+    def __init__(self, rules: Rules, shop: str, name: str, group_of: GroupOf, trimmed_ms: int = -1) -> None:
         self.rules = rules
         self.shop = shop
         self.name = name
         self.group_of = group_of
-        self.base = State()
-        self.events: list[Event] = []  # every copy, in canonical order
+        self.base = b""  # a state; empty is a fresh one
+        self.events: list[bytes] = []  # every copy, as they came in
+        self.last = _NOWHERE  # place of the newest event in the canonical order
+        self.oldest = NEVER  # instant of the oldest kept event
+        self.fresh = 0  # events that are not in the row's mark
+        self.changed = False  # whether the row has to be written whatever `fresh` is
         self.pending: list[Event] = []  # accepted, not folded yet; empty between steps
         self.simple = True  # nothing pending needs more than its turn
-        self.ids: set[str] = set()
-        self.marked: set[str] = set()
-        self.newest: dict[str, int] = {}  # by topic
-        self.trimmed_ms = -1  # events before it are folded into the base
-        self.revs: dict[str, tuple[int, int]] = {}  # (revision, ts) of what was published more than once
-        self.started = ""  # the open wait that was counted as begun
+        self.marked: frozenset[str] = _NOTHING  # messages that spam marks cover by name
+        self.newest_chat = -1
+        self.newest_order = -1
+        self.trimmed_ms = trimmed_ms  # what lies before it is folded into the base
+        self.revs: dict[str, tuple[int, int]] = (
+            _NO_REVS  # (revision, ts) of what was published more than once
+        )
+        self.started = (-1, "")  # the newest normal wait that was counted as begun: its instant and its id
         self.worked = -1  # the newest due worked off by the clock
         self.fired = 0  # levels of the open wait that were published
         self.flagged: Alert | None = None  # its flag, as published
@@ -59,57 +74,72 @@ class Customer:
 
     # ---- events -----------------------------------------------------------------------------------------
 
-    def accept(self, event: Event, topic: str) -> str:
+    def accept(self, event: Event, perhaps_known: bool) -> str:
         """Judge one event in its turn of arrival (`applied`, `duplicate`, `conflict`, `too_late`) and note it.
 
         `absorb` folds what was noted: first judged one by one, then folded in canonical order, so that what a
         step happens to hold decides neither what is accepted nor, more often than it must, that it is corrected.
         """
         ts = event.ts_ms
-        newest = self.newest.get(topic, -1)
         horizon = self.rules.policy.lateness_horizon_ms
         result = APPLIED
-        if event.id in self.ids:
-            for other in (*self.events, *self.pending):
-                if other.id == event.id:
-                    if other == event:
-                        return DUPLICATE
-                    if abs(other.ts_ms - ts) <= horizon:
-                        result = CONFLICT
+        if perhaps_known:
+            known = self._known(event, horizon)
+            if known == DUPLICATE:
+                return known
+            result = known
+        newest = self.newest_order if type(event) is Order else self.newest_chat
         if ts < newest - horizon or ts < self.trimmed_ms:
             return TOO_LATE
         if ts > newest:
-            self.newest[topic] = ts
-        if event.id in self.ids or event.id in self.marked or type(event) is Spam:
+            if type(event) is Order:
+                self.newest_order = ts
+            else:
+                self.newest_chat = ts
+        if result == CONFLICT or type(event) is Spam or event.id in self.marked:
             self.simple = False
-        self.ids.add(event.id)
         self.pending.append(event)
         return result
 
-    def absorb(self, settled_ms: int, step: ShopStep) -> None:
-        """Fold what was accepted since; what it concludes or corrects goes to `step`."""
-        pending, events = self.pending, self.events
-        if not pending:
-            return
+    def _known(self, event: Event, horizon: int) -> str:
+        """Whether a copy of the event is kept: the same (`duplicate`), another one (`conflict`), or none."""
+        if encode_event(event) in self.events:
+            return DUPLICATE
+        copies = [other for other in self.pending if other.id == event.id]
+        for kept in self.events:
+            named = decode_named(kept)
+            if named.id == event.id and abs(named.ts - event.ts_ms) <= horizon:
+                copies.append(decode_event(kept))
+        if event in copies:
+            return DUPLICATE
+        return CONFLICT if any(abs(copy.ts_ms - event.ts_ms) <= horizon for copy in copies) else APPLIED
+
+    def absorb(self, settled_ms: int, step: ShopStep) -> tuple[list[bytes], int, int]:
+        """Fold what was accepted since; what it concludes or corrects goes to `step`.
+
+        Gives the accepted events as they are kept, and the instants of the oldest and the newest of them.
+        """
+        pending = self.pending
         if len(pending) > 1:
             pending.sort(key=canonical)
-        first = pending[0]
-        simple = (
-            self.simple
-            and first.ts_ms > self.worked
-            and (not events or canonical(first) > canonical(events[-1]))
-        )
+        first, last = canonical(pending[0]), canonical(pending[-1])
+        simple = self.simple and first[0] > self.worked and first > self.last
+        kept = [encode_event(event) for event in pending]
+        self.fresh += len(kept)
+        self.oldest = min(self.oldest, first[0])
+        self.last = max(self.last, last)
         self.pending = []
         self.simple = True
-        if not simple:
-            self._correct(pending, settled_ms, step)
-            return
-        events += pending
-        self.conversation.play(pending)
-        self._conclude(step)
-        # Corrections start from what is published at `settled_ms`, so nobody may lag behind it.
-        while (due := self._busy_due()) < settled_ms:
-            self.pass_due(due, step)
+        if simple:
+            self.events += kept
+            self.conversation.play(pending)
+            self._conclude(step)
+            # Corrections start from what is published at `settled_ms`, so nobody may lag behind it.
+            while (due := self._busy_due()) < settled_ms:
+                self.pass_due(due, step)
+        else:
+            self._correct(pending, kept, settled_ms, step)
+        return kept, first[0], last[0]
 
     def _conclude(self, step: ShopStep) -> None:
         """Publish what the fold has just concluded in order of time."""
@@ -149,14 +179,31 @@ class Customer:
     def _alerts(self, facts: Concluded) -> list[Alert]:
         return standing_alerts(self.rules.policy, facts, self.group_of)
 
+    def revised(self, name: str, revision: int, ts: int) -> None:
+        """A fact or an alert was published more than once, or is no longer what it was at first."""
+        if self.revs is _NO_REVS:
+            self.revs = {}
+        self.revs[name] = revision, ts
+        self.changed = True
+
+    def open_normal(self) -> tuple[int, str] | None:
+        """The open wait, if it is no closing courtesy: its instant and its id."""
+        s = self.conversation.state
+        if s.since < 0 or s.closing:
+            return None
+        return s.since, f"{self.conversation.prefix}{s.since}|{s.first_id}"
+
     # ---- corrections ------------------------------------------------------------------------------------
 
-    def _correct(self, events: list[Event], settled_ms: int, step: ShopStep) -> None:
-        before, _ = self._told(settled_ms)
+    def _correct(self, events: list[Event], kept: list[bytes], settled_ms: int, step: ShopStep) -> None:
+        known = [decode_event(event) for event in self.events]
+        before, _ = self._told(known, settled_ms)
         old_alerts = self._alerts(_with_open(before, settled_ms))
-        self.events = sorted([*self.events, *events], key=canonical)
-        self._mark()
-        after, worked = self._told(settled_ms)
+        self.events += kept
+        self.changed = True
+        known += events
+        self._mark(known)
+        after, worked = self._told(known, settled_ms)
         new = _with_open(after, settled_ms)
         self._publish_difference(before.out, after.out, step)
         new_alerts = self._alerts(new)
@@ -171,9 +218,10 @@ class Customer:
             step.retract_alert(gone, self)
         self._adopt(after, worked, settled_ms)
 
-    def _mark(self) -> None:
+    def _mark(self, events: Sequence[Event]) -> None:
         """Note which messages marks cover by name: one that comes after its mark is dropped at once."""
-        self.marked = {e.message for e in self.events if type(e) is Spam and e.message is not None}
+        marked = {e.message for e in events if type(e) is Spam and e.message is not None}
+        self.marked = frozenset(marked) if marked else _NOTHING
 
     def _publish_difference(self, before: Concluded, after: Concluded, step: ShopStep) -> None:
         was: dict[str, AnyFact] = {fact.fact: fact for fact in before.all()}
@@ -184,13 +232,17 @@ class Customer:
         for gone in was.values():
             step.retract(gone, self)
 
-    def _told(self, settled_ms: int) -> tuple[Conversation, int]:
+    def _told(self, events: Sequence[Event], settled_ms: int) -> tuple[Conversation, int]:
         """The story of the kept events when all dues before `settled_ms` are worked off, and the last of these."""
-        standing = Standing(self.events, self.rules.policy.lateness_horizon_ms).events
-        told = tell(self.rules, self.shop, self.name, standing, copy_state(self.base))
+        standing = Standing(events, self.rules.policy.lateness_horizon_ms).events
+        told = tell(self.rules, self.shop, self.name, standing, self._base())
         return told, pass_time(told, settled_ms)
 
+    def _base(self) -> State:
+        return decode_state(self.base) if self.base else State()
+
     def _adopt(self, told: Conversation, worked: int, settled_ms: int) -> None:
+        """Go on from a story in which all dues before `settled_ms`, the last at `worked`, were worked off."""
         told.out = Concluded()
         self.conversation = told
         self.worked = worked
@@ -204,8 +256,7 @@ class Customer:
 
     def next_due(self) -> int:
         """The next instant at which time alone changes something here; `NEVER` if none."""
-        due = self._busy_due()
-        return self.forget_due() if due == NEVER else due
+        return self._busy_due()
 
     def _busy_due(self) -> int:
         s = self.conversation.state
@@ -218,14 +269,11 @@ class Customer:
             due = min(due, s.since + self.rules.levels[self.fired])
         return due
 
-    def forgettable(self, due: int) -> bool:
-        """Whether `due` is the end of all that is known of the customer."""
-        return due >= self.forget_due() and self._busy_due() == NEVER
-
     def pass_due(self, due: int, step: ShopStep) -> None:
         """Work off everything due at or before `due`."""
-        self.worked = max(self.worked, pass_time(self.conversation, due + 1))
-        self._conclude(step)
+        if self.conversation.next_due() <= due:
+            self.worked = max(self.worked, pass_time(self.conversation, due + 1))
+            self._conclude(step)
         s = self.conversation.state
         if s.since >= 0 and (not s.closing or self.rules.closing_alert):
             levels = self.rules.levels
@@ -237,72 +285,118 @@ class Customer:
                 self.fired = len(waiting.levels)
                 self.worked = max(self.worked, waiting.levels[-1].ts)
 
-    def forget_due(self) -> int:
-        """When nothing that may still come in can concern what is known of the customer (SPEC 3, `wait_ttl`).
+    # ---- what is no longer needed -----------------------------------------------------------------------
 
-        Twice `wait_ttl` after the last event: a feed may be that late once, and what it brings may
-        concern what lies as far back.
-        """
-        keep = self.kept_for()
-        return NEVER if keep == NEVER else max(self.newest.values(), default=0) + 2 * keep
+    def kept_since(self, since_ms: int) -> list[Event]:
+        """The kept events from an instant on, in canonical order, every copy."""
+        kept = [decode_event(event) for event in self.events if decode_named(event).ts >= since_ms]
+        return sorted(kept, key=canonical)
 
-    def kept_for(self) -> int:
-        """How long an event matters: to a wait, a spam mark, a session, its local day."""
-        ttl = self.rules.ttl
-        if ttl == NEVER:
-            return NEVER
-        return max(ttl, LONGEST_DAY_MS) + self.rules.gap + self.rules.policy.lateness_horizon_ms
+    @property
+    def newest(self) -> int:
+        """The instant of the newest event."""
+        return max(self.newest_chat, self.newest_order)
 
-    def trim(self) -> None:
-        """Fold into the base what no late event and no mark can reach any more."""
-        keep = self.kept_for()
-        if keep == NEVER or len(self.events) < TRIM_AFTER:
-            return
-        reach = max(self.newest.values()) - 2 * keep
-        cut = bisect_left(self.events, reach, key=lambda event: event.ts_ms)
+    def trim(self, limit_ms: int) -> None:
+        """Fold into the base what no late event and no mark can reach any more: what lies before `limit_ms`."""
+        kept = [(decode_event(event), event) for event in self.events]
+        events = [event for event, _ in kept]
         # A mark may cover a message that came after it: it stays until these are gone too.
-        cut = min(
-            (
-                place
-                for place, event in enumerate(self.events[:cut])
-                if type(event) is Spam and event.ts_ms >= reach - keep
-            ),
-            default=cut,
-        )
-        if cut < TRIM_AFTER // 2 or cut == len(self.events):
-            return
-        limit = self.events[cut].ts_ms
-        standing = Standing(self.events, self.rules.policy.lateness_horizon_ms).events
-        self.base = settle(self.rules, self.shop, self.name, standing, limit, self.base)
-        self.events = [event for event in self.events if event.ts_ms >= limit]
-        self.ids = {event.id for event in self.events}
-        self._mark()
-        self.trimmed_ms = limit
-        self.revs = {fact: rev for fact, rev in self.revs.items() if rev[1] >= limit - keep}
+        reach = limit_ms - kept_for(self.rules)
+        held = [event.ts_ms for event in events if type(event) is Spam and reach <= event.ts_ms < limit_ms]
+        limit = min(held, default=limit_ms)
+        standing = Standing(events, self.rules.policy.lateness_horizon_ms).events
+        state = settle(self.rules, self.shop, self.name, standing, limit, self._base())
+        self.base = encode_state(state)
+        kept = [pair for pair in kept if pair[0].ts_ms >= limit]
+        events = [event for event, _ in kept]
+        self.events = [event for _, event in kept]
+        self.oldest = min((event.ts_ms for event in events), default=NEVER)
+        self._mark(events)
+        self.trimmed_ms = max(self.trimmed_ms, limit)
+        self.revs = {fact: rev for fact, rev in self.revs.items() if rev[1] >= reach} or _NO_REVS
+        self.changed = True
 
     # ---- rows -------------------------------------------------------------------------------------------
 
-    def row(self) -> CustomerRow:
-        """What has to be kept to go on after a restart."""
-        return CustomerRow(self.base, self.events, self.newest, self.trimmed_ms, self.revs, self.started)
+    def row(self, place: int, ended_ms: int) -> CustomerRow:
+        """What has to be kept, beside the chapters, to go on after a restart at `place`."""
+        self.fresh = 0
+        self.changed = False
+        carried: list[bytes] = []
+        if self.oldest < ended_ms:
+            carried = [event for event in self.events if decode_named(event).ts < ended_ms]
+        return CustomerRow(
+            place,
+            encode_state(self.conversation.state),
+            self.base,
+            self.last,
+            self.newest_chat,
+            self.newest_order,
+            self.oldest,
+            self.trimmed_ms,
+            self.worked if self.worked >= self.last[0] else -1,  # of no concern behind the newest event
+            self.started,
+            self.revs,
+            sorted(self.marked),
+            carried,
+        )
 
     @classmethod
-    def restored(
-        cls, rules: Rules, shop: str, name: str, group_of: GroupOf, row: CustomerRow, settled_ms: int
-    ) -> "Customer":
-        """The customer of a row, with all dues before `settled_ms` worked off and published."""
-        customer = cls(rules, shop, name, group_of)
+    def restored(cls, rules: Rules, shop: str, name: str, group_of: GroupOf, row: CustomerRow) -> "Customer":
+        """The customer of a row, without the events that the chapters hold of him."""
+        customer = cls(rules, shop, name, group_of, row.trimmed_ms)
+        customer.conversation.state = decode_state(row.mark)
         customer.base = row.base
-        customer.events = row.events
-        customer.ids = {event.id for event in row.events}
-        customer.newest = row.newest
-        customer.trimmed_ms = row.trimmed_ms
-        customer.revs = row.revs
+        customer.events = row.carried
+        customer.last = row.last
+        customer.newest_chat = row.newest_chat
+        customer.newest_order = row.newest_order
+        customer.oldest = row.oldest
+        customer.worked = row.worked
         customer.started = row.started
-        customer._mark()
-        told, worked = customer._told(settled_ms)
-        customer._adopt(told, worked, settled_ms)
+        customer.revs = row.revs or _NO_REVS
+        customer.marked = frozenset(row.marked) or _NOTHING
         return customer
+
+    def resume(self, settled_ms: int) -> None:
+        """Go on from the mark over the `fresh` last events, which came in order, up to `settled_ms`."""
+        told = self.conversation
+        if self.fresh:
+            events = [decode_event(event) for event in self.events[-self.fresh :]]
+            told.play(events)
+            for event in events:
+                if type(event) is Order:
+                    self.newest_order = max(self.newest_order, event.ts_ms)
+                else:
+                    self.newest_chat = max(self.newest_chat, event.ts_ms)
+            self.oldest = min(self.oldest, events[0].ts_ms)
+            self.last = canonical(events[-1])
+        worked = self.worked
+        while (due := told.next_due()) < settled_ms:
+            worked = max(worked, pass_time(told, due + 1))
+        for wait in told.out.waits:
+            if wait.normal:
+                self.started = wait.since, wait.wait
+        self.started = self.open_normal() or self.started
+        self._adopt(told, worked, settled_ms)
+
+
+_NOWHERE = (-1, 0, "")
+_NOTHING: frozenset[str] = frozenset()
+_NO_REVS: dict[str, tuple[int, int]] = {}
+"""Shared by all the customers of whom nothing was published twice."""
+
+
+def kept_for(rules: Rules) -> int:
+    """How long (ms) an event matters: to a wait, a spam mark, a session, its local day; `NEVER` if for good.
+
+    Events are kept for twice this: a feed may be that late once, and what it brings may concern what lies as
+    far back (SPEC 3, `wait_ttl`).
+    """
+    if rules.ttl == NEVER:
+        return NEVER
+    return max(rules.ttl, LONGEST_DAY_MS) + rules.gap + rules.policy.lateness_horizon_ms
 
 
 def pass_time(told: Conversation, now: int) -> int:

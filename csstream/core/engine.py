@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 from csstream.core.calendar import Calendar
 from csstream.core.conversation import NEVER, Rules
-from csstream.core.customer import DUPLICATE, LATE, TOO_LATE, Customer
+from csstream.core.customer import DUPLICATE, LATE, TOO_LATE
 from csstream.core.facts import AnyFact
 from csstream.core.metrics import LATE_S, Labels, observe
 from csstream.core.rows import (
     decode_agent,
+    decode_chapter,
     decode_customer,
     decode_day,
     decode_key,
@@ -135,7 +136,7 @@ class Engine:
                     self.set_aside("wrong_partition", wrong, record)
                     continue
                 shop = self.shops[event.shop] = Shop(self._rules, event.shop)
-            result, behind = shop.receive(event, topic)
+            result, behind = shop.receive(event)
             if result == TOO_LATE:
                 self.set_aside(
                     TOO_LATE,
@@ -210,8 +211,8 @@ class Engine:
 
     def _load(self, rows: Mapping[bytes, bytes]) -> None:
         keyed: list[tuple[list[str], bytes]] = [(decode_key(key), value) for key, value in rows.items()]
-        order = {"shop": 0, "agent": 1, "tally": 2, "samples": 3, "day": 4, "customer": 5}
-        keyed.sort(key=lambda item: order[item[0][0]])
+        order = {"shop": 0, "agent": 1, "tally": 2, "samples": 3, "day": 4, "customer": 5, "chapter": 6}
+        keyed.sort(key=lambda item: (order[item[0][0]], item[0]))
         samples: dict[tuple[str, str, str], dict[str, list[tuple[int, list[int]]]]] = {}
         for (family, shop_name, *rest), value in keyed:
             if family == "shop":
@@ -233,13 +234,12 @@ class Engine:
                     kind: [ms for _, part in sorted(parts) for ms in part] for kind, parts in chunks.items()
                 }
                 shop.restore_day(day, agent or None, decode_day(value), whole)
+            elif family == "customer":
+                shop.restore_customer(rest[0], decode_customer(value))
             else:
-                row = decode_customer(value)
-                shop.restore_customer(
-                    Customer.restored(
-                        self._rules, shop_name, rest[0], shop.group_of, row, shop.row.settled_ms
-                    )
-                )
+                shop.restore_chapter(int(rest[0]), decode_chapter(value))
+        for shop in self.shops.values():
+            shop.resume()
 
 
 def rows_by_family(keys: Sequence[bytes]) -> Counter[str]:

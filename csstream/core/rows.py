@@ -20,23 +20,55 @@ CODEC = 1
 
 
 class CustomerRow(Struct, array_like=True):
-    """A customer: the base, the events since (every copy), and what was published more than once."""
+    """A customer as of a place in the chapters of the shop: what stands there after it goes on from here."""
 
-    base: State
-    events: list[Event]
-    newest: dict[str, int]
+    place: int
+    mark: bytes
+    """The state there (`encode_state`)."""
+    base: bytes
+    """The state before the oldest kept event, on which corrections build; empty is a fresh customer's."""
+    last: tuple[int, int, str]
+    """Place of the newest event in the canonical order."""
+    newest_chat: int
+    newest_order: int
+    oldest: int
     trimmed_ms: int
+    worked: int
+    started: tuple[int, str]
     revs: dict[str, tuple[int, int]]
-    started: str
+    marked: list[str]
+    carried: list[bytes]
+    """Events of ended chapters that a spam mark may still concern."""
+
+
+class ChapterRow(Struct, array_like=True):
+    """Events of a shop in the order in which they were accepted, and of whom each is.
+
+    `oldest_ms` and `newest_ms` bound their instants. `forgotten_ms` is the shop's of that time: who is first heard
+    of in this chapter is told nothing from before it.
+    """
+
+    oldest_ms: int
+    newest_ms: int
+    forgotten_ms: int
+    customers: list[str]
+    events: list[bytes]
 
 
 class ShopRow(Struct, array_like=True):
-    """A shop: its clock, up to where its dues are worked off, and since when forgotten customers lie back."""
+    """A shop: its clock, up to where its dues are worked off, and since when forgotten customers lie back.
+
+    Of the dues at exactly `settled_ms` those of customers whose name comes before `settled_name` are worked off.
+    `place` is the number of events accepted so far; those before `ended_ms` are folded away or forgotten.
+    """
 
     clock_ms: int = -1
     settled_ms: int = -1
     forgotten_ms: int = -1
     day: str = ""
+    place: int = 0
+    ended_ms: int = -1
+    settled_name: str = ""
 
 
 class TallyRow(Struct, array_like=True):
@@ -81,12 +113,13 @@ class Family:
 
 FAMILIES = (
     Family(
-        "customer",
-        "shop, customer",
-        "155 an event kept (simulated shop)",
-        "2 x (wait_ttl + gap + horizon) after the last event",
+        "chapter",
+        "shop, number of its first event",
+        "150 an event (simulated shop), at most 131,072 and an event",
+        "2 x (wait_ttl + gap + horizon) after its newest event",
     ),
-    Family("shop", "shop", "45", "never"),
+    Family("customer", "shop, customer", "360 (8 events and more)", "with the chapter of the last event"),
+    Family("shop", "shop", "60", "never"),
     Family("tally", "shop, agent", "380 to 830", "never (one a known agent)"),
     Family("day", "shop, day, agent", "65", "the shop's midnight"),
     Family(
@@ -140,7 +173,20 @@ _pack = msgspec.msgpack.Encoder(enc_hook=_values).encode
 encode_row = _pack
 encode_state = _pack
 decode_state = msgspec.msgpack.Decoder(State, dec_hook=_record).decode
-decode_customer = msgspec.msgpack.Decoder(CustomerRow, dec_hook=_record).decode
+decode_customer = msgspec.msgpack.Decoder(CustomerRow).decode
+decode_chapter = msgspec.msgpack.Decoder(ChapterRow).decode
+encode_event = _pack
+decode_event = msgspec.msgpack.Decoder(Event).decode
+
+
+class Named(Struct):
+    """Of an event, what a duplicate is known by."""
+
+    id: str
+    ts: int
+
+
+decode_named = msgspec.msgpack.Decoder(Named).decode
 decode_shop = msgspec.msgpack.Decoder(ShopRow).decode
 decode_tally = msgspec.msgpack.Decoder(TallyRow).decode
 decode_day = msgspec.msgpack.Decoder(DayRow).decode

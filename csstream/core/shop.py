@@ -11,15 +11,39 @@ from collections import Counter
 from collections.abc import Iterator
 from hashlib import blake2b
 
+from csstream.core.chapters import Chapters, chapter_name
 from csstream.core.conversation import NEVER, Rules
-from csstream.core.customer import APPLIED, CONFLICT, DUPLICATE, LATE, TOO_LATE, Customer
+from csstream.core.customer import (
+    APPLIED,
+    CONFLICT,
+    DUPLICATE,
+    LATE,
+    ROW_EVERY,
+    TOO_LATE,
+    Customer,
+    kept_for,
+)
 from csstream.core.facts import AnyFact, Reception, Wait
 from csstream.core.metrics import FIRSTS, Firsts, Labels, Metric, day_figures, observe
-from csstream.core.rows import SAMPLES_A_ROW, AgentRow, DayRow, Key, ShopRow, TallyRow
+from csstream.core.rows import (
+    SAMPLES_A_ROW,
+    AgentRow,
+    ChapterRow,
+    CustomerRow,
+    DayRow,
+    Key,
+    ShopRow,
+    TallyRow,
+    decode_named,
+)
 from csstream.core.scoreboard import Scoreboard, Today
 from csstream.core.scores import COUNTS, Scores
+from csstream.core.seen import Seen
 from csstream.core.step import Published, ShopStep
 from csstream.events import Event, Message, Presence, Profile, Shift, content
+
+ENDS_LATER_MS = 3_600_000
+"""How long chapters stay beyond their time, so that they end, and customers are trimmed, in bunches."""
 
 REMEMBERED_PROFILES = 8
 """Profiles kept of an agent: enough for what lateness can still need."""
@@ -43,10 +67,14 @@ class Shop:
         self._expected: dict[
             str, list[AnyFact]
         ] = {}  # what each customer adds to today without being concluded
+        self.chapters = Chapters(self.row.place)
+        self.seen = Seen(rules.policy.lateness_horizon_ms, self.row.clock_ms)
+        self._kept_ms = kept_for(rules)
         self._dues: list[tuple[int, str]] = []
         self._step: ShopStep | None = None
-        self._pending: set[str] = set()
+        self._pending: dict[str, Customer] = {}  # by name, in order of arrival
         self._touched: set[str] = set()
+        self._row_places: dict[str, int] = {}  # while rows are restored: the places of the marks
         self._touched_agents: set[str] = set()
         self._ended: list[Key] = []
         self._waiting: set[str] = set()
@@ -55,7 +83,7 @@ class Shop:
 
     # ---- events and time --------------------------------------------------------------------------------
 
-    def receive(self, event: Event, topic: str) -> tuple[str, int]:
+    def receive(self, event: Event) -> tuple[str, int]:
         """Take in one event. Returns how (`applied`, `late`, ...), and how far behind the clock it was, in ms."""
         ts = event.ts_ms
         behind = self.row.clock_ms - ts
@@ -64,21 +92,21 @@ class Shop:
             self.move_clock(ts)
             return self._hear_of_agent(event), behind
         assert name is not None
+        if ts < self.row.ended_ms:
+            return TOO_LATE, behind
         customer = self.customers.get(name)
         if customer is None:
-            if ts <= self.row.forgotten_ms:
-                return TOO_LATE, behind
-            customer = self.customers[name] = Customer(self.rules, self.name, name, self.group_of)
             # Who was forgotten may be this one: what lies as far back as that is not known any more.
-            customer.trimmed_ms = self.row.forgotten_ms + 1
+            since = self.row.forgotten_ms + 1
+            if ts < since:
+                return TOO_LATE, behind
+            customer = self.customers[name] = Customer(self.rules, self.name, name, self.group_of, since)
         self.move_clock(ts)
-        result = customer.accept(event, topic)
+        result = customer.accept(event, self.seen.perhaps(name, event.id, ts, self.row.clock_ms))
         if result in (DUPLICATE, TOO_LATE):
-            if not customer.newest:
-                del self.customers[name]  # nothing was accepted: nobody is known
             return result, behind
         self._touched.add(name)
-        self._pending.add(name)
+        self._pending[name] = customer
         if type(event) is Message and result != CONFLICT and not event.internal:
             self._messages[event.sender] += 1
             agent = event.agent
@@ -126,9 +154,11 @@ class Shop:
 
         Returns what is left of the budget.
         """
-        clock = self.row.clock_ms
-        for name in self._pending:
-            self.customers[name].absorb(self.row.settled_ms, self.step)
+        row = self.row
+        clock = row.clock_ms
+        for name, heard in self._pending.items():
+            kept, oldest, newest = heard.absorb(self._settled_for(name), self.step)
+            self.chapters.write(name, kept, oldest, newest, row.forgotten_ms)
             self._schedule(name)
         self._pending.clear()
         while self._dues and self._dues[0][0] < clock and budget > 0:
@@ -138,14 +168,40 @@ class Shop:
                 continue
             budget -= 1
             self._touched.add(name)
-            if customer.forgettable(due):
-                self._forget(name, customer)
-                continue
             customer.pass_due(due, self.step)
             self._schedule(name)
         self._drop_stale_dues()
-        self.row.settled_ms = min(clock, self._dues[0][0]) if self._dues else clock
+        row.settled_ms, row.settled_name = clock, ""
+        if self._dues and self._dues[0][0] < clock:
+            row.settled_ms, row.settled_name = self._dues[0]
+        if row.settled_ms > self._chapters_due():
+            self._end_chapters()
         return budget
+
+    def _settled_for(self, name: str) -> int:
+        """The instant before which all dues of one customer are worked off: a budget may end among equal ones."""
+        return self.row.settled_ms + (name < self.row.settled_name)
+
+    def _chapters_due(self) -> int:
+        """When some chapters have lain behind every reach for so long that it is worth going through all customers."""
+        newest = self.chapters.newest_of_first()
+        return NEVER if NEVER in (newest, self._kept_ms) else newest + 2 * self._kept_ms + ENDS_LATER_MS
+
+    def _end_chapters(self) -> None:
+        """End what is out of reach: customers without anything newer are forgotten, of others it is folded away."""
+        row = self.row
+        limit = row.settled_ms - 2 * self._kept_ms
+        for name, customer in list(self.customers.items()):
+            if customer.oldest >= limit:
+                continue
+            self._touched.add(name)
+            if customer.newest < limit and customer.next_due() == NEVER:
+                del self.customers[name]
+                row.forgotten_ms = max(row.forgotten_ms, customer.newest + self._kept_ms)
+            else:
+                customer.trim(limit)
+        row.ended_ms = limit
+        self._ended += [("chapter", self.name, chapter_name(first)) for first in self.chapters.end(limit)]
 
     def _drop_stale_dues(self) -> None:
         dues = self._dues
@@ -165,15 +221,11 @@ class Shop:
                 if due != NEVER:
                     heapq.heappush(self._dues, (due, name))
 
-    def _forget(self, name: str, customer: Customer) -> None:
-        del self.customers[name]
-        reach = max(customer.newest.values()) + customer.kept_for()
-        self.row.forgotten_ms = max(self.row.forgotten_ms, reach)
-
     def next_due(self) -> int:
         """The next instant at which time alone changes something in this shop."""
         self._drop_stale_dues()
-        return self._dues[0][0] if self._dues else NEVER
+        due = self._dues[0][0] if self._dues else NEVER
+        return min(due, self._chapters_due())
 
     # ---- agents -----------------------------------------------------------------------------------------
 
@@ -221,9 +273,13 @@ class Shop:
             customer = self.customers.get(name)
             self._expect(name, customer)
             self._note_waiting(name, customer)
-            if customer is not None:
-                customer.trim()
-            changes["customer", self.name, name] = None if customer is None else customer.row()
+            if customer is None:
+                changes["customer", self.name, name] = None
+            elif customer.changed or customer.fresh >= ROW_EVERY:
+                changes["customer", self.name, name] = customer.row(self.chapters.place, self.row.ended_ms)
+        for first, chapter in self.chapters.changed():
+            changes["chapter", self.name, chapter_name(first)] = chapter
+        self.row.place = self.chapters.place
         for agent in self._touched_agents:
             changes["agent", self.name, agent] = self.agents[agent]
         for agent in tallied:
@@ -241,17 +297,19 @@ class Shop:
         for fact in published.first_facts:
             if isinstance(fact, Wait) and fact.normal and fact.outcome != "void":
                 customer = self.customers.get(fact.customer)
-                begun += customer is None or customer.started != fact.wait
+                wait = fact.since, fact.wait
+                if customer is None or customer.started != wait:
+                    begun += 1
+                    if customer is not None:
+                        customer.started = max(customer.started, wait)
         for name in self._touched:
             customer = self.customers.get(name)
             if customer is None:
                 continue
-            s = customer.conversation.state
-            if s.since >= 0 and not s.closing:
-                wait = f"{customer.conversation.prefix}{s.since}|{s.first_id}"
-                if wait != customer.started:
-                    customer.started = wait
-                    begun += 1
+            open_wait = customer.open_normal()
+            if open_wait is not None and open_wait != customer.started:
+                customer.started = open_wait
+                begun += 1
         return begun
 
     def _tally(self, published: Published, begun: int) -> set[str]:
@@ -352,15 +410,40 @@ class Shop:
 
     # ---- after a restart --------------------------------------------------------------------------------
 
-    def restore_customer(self, customer: Customer) -> None:
-        """A customer from a row."""
-        self.customers[customer.name] = customer
-        self._schedule(customer.name)
-        self._note_waiting(customer.name, customer)
-        # The expectation is part of the saved figures of today already: remember it without counting it.
-        expected = self._expectation(customer)
-        if expected:
-            self._expected[customer.name] = expected
+    def restore_customer(self, name: str, row: CustomerRow) -> None:
+        """A customer from a row; the chapters follow, then `resume`."""
+        self.customers[name] = Customer.restored(self.rules, self.name, name, self.group_of, row)
+        self._row_places[name] = row.place
+
+    def restore_chapter(self, first: int, row: ChapterRow) -> None:
+        """A chapter from its row, in order of their names."""
+        self.chapters.restore(first, row)
+        recent = row.newest_ms > self.seen.covers_ms
+        mixed = row.oldest_ms < self.row.ended_ms
+        for place, (name, event) in enumerate(zip(row.customers, row.events, strict=True), first):
+            if recent:
+                self.seen.note(name, decode_named(event).id)
+            if mixed and decode_named(event).ts < self.row.ended_ms:
+                continue
+            customer = self.customers.get(name)
+            if customer is None:
+                customer = Customer(self.rules, self.name, name, self.group_of, row.forgotten_ms + 1)
+                self.customers[name] = customer
+            customer.events.append(event)
+            if place >= self._row_places.get(name, 0):
+                customer.fresh += 1
+
+    def resume(self) -> None:
+        """Go on once all rows are restored."""
+        self._row_places.clear()
+        for name, customer in self.customers.items():
+            customer.resume(self._settled_for(name))
+            self._schedule(name)
+            self._note_waiting(name, customer)
+            # The expectation is part of the saved figures of today already: remember it without counting it.
+            expected = self._expectation(customer)
+            if expected:
+                self._expected[name] = expected
 
     def restore_day(self, day: str, agent: str | None, row: DayRow, samples: dict[str, list[int]]) -> None:
         """A row of today's figures."""

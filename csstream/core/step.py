@@ -18,6 +18,9 @@ class Revised(Protocol):
 
     revs: dict[str, tuple[int, int]]
 
+    def revised(self, name: str, revision: int, ts: int, /) -> None:
+        """Remember the revision of a fact, or the states of an alert, and its instant."""
+
 
 class _Entry(Struct):
     owner: Revised
@@ -105,7 +108,7 @@ class ShopStep:
                 continue
             fact.rev = entry.rev + 1
             if fact.rev > 1:
-                entry.owner.revs[name] = fact.rev, fact.ts
+                entry.owner.revised(name, fact.rev, fact.ts)
                 kind = type(fact).__name__.lower()
                 out.corrected[kind] = out.corrected.get(kind, 0) + 1
             else:
@@ -130,7 +133,7 @@ class ShopStep:
             if not seen & bit:
                 out.first_alerts.append(alert)
             if states is not None or entry.before is not None or alert.state == "retracted":
-                entry.owner.revs[name] = seen | bit, alert.ts
+                entry.owner.revised(name, seen | bit, alert.ts)
                 out.corrected["alert"] = out.corrected.get("alert", 0) + 1
             out.alerts.append(alert)
         out.alerts.sort(key=_order)

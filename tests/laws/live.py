@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from csstream.core.audit import Auditor
-from csstream.core.engine import Engine, Record
+from csstream.core.engine import Engine, Record, Step
 from csstream.core.facts import AnyFact
 from csstream.core.floor.rulebook import FLOOR_RULES
 from csstream.core.rules import Alert
@@ -71,7 +71,7 @@ class Life:
     @property
     def clocks(self) -> dict[str, int]:
         """What the clock of each shop shows."""
-        return {name: shop.row.clock_ms for name, shop in self.engine.shops.items()}
+        return clocks_of(self.engine)
 
     def facts(self) -> dict[str, AnyFact]:
         """Last revisions, without what was retracted, and what is not concluded as it stands."""
@@ -128,6 +128,42 @@ def live(
         if not isinstance(event, Reject) and (record.topic, record.offset) not in dead:
             accepted.append(event)
     return Life(store, runner.engine, accepted, runner.failed)
+
+
+def steps(records: Sequence[Record], policy: Policy, cuts: Sequence[Cut], *, lost: bool) -> list[Step]:
+    """What an engine says step by step; where engines get `lost`, each step has an engine of its own.
+
+    An engine outlives its step only where it knows a clock that no row needed yet: the wall shows it again.
+    """
+    engine = Engine(policy)
+    rows: dict[bytes, bytes] = {}
+    found = []
+    fed = 0
+    newest = 0
+    for cut in [*cuts, Cut(len(records), None), Cut(0, 90_000_000), Cut(0, 400_000_000)]:
+        some = records[fed : fed + cut.records]
+        fed += len(some)
+        newest = max([newest, *map(event_ms, some)])
+        now = None if cut.beyond_ms is None else newest + cut.beyond_ms
+        engine.apply(some, now)
+        engine.advance(now, cut.budget)
+        step = engine.take_step()
+        found.append(step)
+        for key, row in step.rows.items():
+            if row is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = row
+        if lost:
+            other = Engine(policy, dict(rows))
+            if clocks_of(other) == clocks_of(engine):
+                engine = other
+    return found
+
+
+def clocks_of(engine: Engine) -> dict[str, int]:
+    """What the clock of each shop shows."""
+    return {name: shop.row.clock_ms for name, shop in engine.shops.items()}
 
 
 def feed(runner: Runner, records: Sequence[Record]) -> None:

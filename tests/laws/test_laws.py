@@ -26,6 +26,7 @@ from tests.laws.live import (
     replayed,
     seen,
     shuffles,
+    steps,
 )
 from tests.laws.live import (
     places as moves,
@@ -131,6 +132,18 @@ def test_law_5_a_crash_anywhere_heals(
     letters = [(d.record.topic, d.record.offset) for d in rough.store.dead_letters]
     assert len(set(letters)) == len(letters), "a dead letter was written twice"
     assert_live_equals_replay(rough, POLICIES[policy])
+
+
+@given(log=logs_with_copies(), policy=policies, cuts=cut_lists, places=moves)
+@many
+def test_law_5_an_engine_made_from_the_rows_goes_on_byte_for_byte_as_the_lost_one(
+    log: Any, policy: str, cuts: list[Cut], places: list[int]
+) -> None:
+    records = records_of(shuffles(log, iter(places)))
+    calm, anew = (steps(records, POLICIES[policy], cuts, lost=lost) for lost in (False, True))
+    for one, other in zip(calm, anew, strict=True):
+        assert (one.facts, one.alerts, one.dead_letters) == (other.facts, other.alerts, other.dead_letters)
+        assert one.rows == other.rows
 
 
 @given(log=logs_with_copies(), policy=policies, cuts=cut_lists, other=cut_lists, places=moves)

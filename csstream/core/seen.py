@@ -1,0 +1,41 @@
+"""Which events may have come in before: a quick no for nearly all of them (SPEC 3, duplicates).
+
+An event is compared with the kept ones of its customer only if it may be a copy, and only what lies within
+`lateness.horizon` of it can be one. So the ids of a shop's last few horizons are remembered, as hashes in two
+generations, instead of a set for every customer; for what is older the customer himself is asked.
+"""
+
+from csstream.core.conversation import NEVER
+
+LEAST_MS = 60_000
+"""Horizons shorter than this make no shorter generations."""
+
+
+class Seen:
+    """The events of one shop that came in lately. It may say "perhaps" of a new event, never "no" of a copy."""
+
+    __slots__ = ("_before", "_began", "_horizon", "_length", "_now", "covers_ms")
+
+    def __init__(self, horizon_ms: int, clock_ms: int = -1) -> None:
+        self._length = 2 * max(horizon_ms, LEAST_MS)
+        self._horizon = horizon_ms
+        self._now: set[int] = set()
+        self._before: set[int] = set()
+        # The shop's clock when `_before` began, and when `_now` did: whatever is newer than the first is in one of them.
+        self.covers_ms = self._began = -NEVER if clock_ms < 0 else clock_ms - 2 * self._length
+
+    def perhaps(self, customer: str, name: str, ts: int, clock_ms: int) -> bool:
+        """Whether a copy of an event may be known; notes the event. The shop's clock shows `clock_ms`."""
+        if clock_ms > self._began + self._length:
+            self.covers_ms, self._began = self._began, clock_ms
+            self._before, self._now = self._now, set()
+        key = hash((customer, name))
+        if key in self._now:
+            return True
+        self._now.add(key)
+        # What neither generation knows came in before both, and so is not newer than the clock was then.
+        return key in self._before or ts - self._horizon <= self.covers_ms
+
+    def note(self, customer: str, name: str) -> None:
+        """Note an event that came in before a restart: all newer than `covers_ms` have to be."""
+        self._now.add(hash((customer, name)))
