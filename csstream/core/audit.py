@@ -7,23 +7,28 @@ shop's clock. What is not concluded by then is given as it stands (`open`, the s
 from collections.abc import Iterable, Sequence
 
 from csstream.core.calendar import Calendar
-from csstream.core.canon import Standing, tell
+from csstream.core.canon import Standing, tell, without_spam
 from csstream.core.changes import Change
 from csstream.core.conversation import Concluded, Conversation, Rules
+from csstream.core.crew import Crew
 from csstream.core.floor.floor import Floor
-from csstream.core.rules import Alert, Case, GroupOf, alerts
-from csstream.events import Event
+from csstream.core.orders.book import Book
+from csstream.core.rules import Alert, Case, GroupOf, Unpaid, alerts, order_alerts
+from csstream.events import Event, Order
 from csstream.policy import Policy
 
 
 class Story:
-    """What a customer's events tell."""
+    """What a customer's events tell; `book` is None for who never ordered."""
 
-    __slots__ = ("alerts", "conflicts", "duplicates", "facts")
+    __slots__ = ("alerts", "book", "conflicts", "duplicates", "facts")
 
-    def __init__(self, facts: Concluded, alerts: list[Alert], duplicates: int, conflicts: int) -> None:
+    def __init__(
+        self, facts: Concluded, alerts: list[Alert], book: Book | None, duplicates: int, conflicts: int
+    ) -> None:
         self.facts = facts
         self.alerts = alerts
+        self.book = book
         self.duplicates = duplicates
         self.conflicts = conflicts
 
@@ -44,7 +49,7 @@ class Auditor:
         customer: str,
         events: Sequence[Event],
         clock_ms: int,
-        group_of: GroupOf,
+        crew: Crew,
         changes: list[Change] | None = None,
     ) -> Story:
         """The story of one customer, from all events in any order, when the shop's clock shows `clock_ms`.
@@ -57,9 +62,14 @@ class Auditor:
             told.expire(clock_ms, changes)
         finish(told, clock_ms)
         facts = told.out
-        return Story(
-            facts, standing_alerts(self.policy, facts, group_of), standing.duplicates, standing.conflicts
-        )
+        alerts = standing_alerts(self.policy, facts, crew.group_of)
+        book = None
+        if Order in set(map(type, standing.events)):
+            book = Book(self._rules, crew, shop, customer)
+            book.play(without_spam(self._rules, shop, customer, standing.events))
+            book.pass_time(clock_ms)
+            alerts += enter(book, facts)
+        return Story(facts, alerts, book, standing.duplicates, standing.conflicts)
 
     def floor(
         self, shop: str, changes: Iterable[Sequence[Change]], clock_ms: int, group_of: GroupOf
@@ -73,6 +83,22 @@ class Auditor:
         floor.pass_time(clock_ms)
         found.update((alert.alert, alert) for alert, _ in floor.take_news())
         return list(found.values())
+
+
+def enter(book: Book, facts: Concluded) -> list[Alert]:
+    """Add what the book says to the facts of its customer. Returns its alerts."""
+    for consult in facts.consults:
+        book.judge(consult)
+    facts.orders = book.orders()
+    facts.reminders = book.reminders()
+    return [
+        alert
+        for order in book.purchases()
+        for asking in order.reminders
+        for alert in order_alerts(
+            Unpaid(book.rules.policy, book.shop, book.customer, order, asking, book.crew.group_of)
+        )
+    ]
 
 
 def finish(told: Conversation, clock_ms: int) -> None:

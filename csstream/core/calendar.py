@@ -64,6 +64,17 @@ class Calendar:
         local = datetime.combine(date.fromisoformat(day.name), time(minutes // 60, minutes % 60), self._zone)
         return min(int(local.timestamp()) * 1000 + ms, day.end_ms - 1)
 
+    def named(self, name: str) -> Day:
+        """The local day of a name, `YYYY-MM-DD`."""
+        return self.day(self._midnight(date.fromisoformat(name)))
+
+    def days_after(self, day: Day, days: int) -> int:
+        """The end of a day so many local days later, in epoch milliseconds."""
+        end = day.end_ms
+        for _ in range(days):
+            end = self.day(end).end_ms
+        return end
+
     def within(self, ts_ms: int, hours: tuple[int, int] | None) -> bool:
         """Whether the local time lies in the half-open `hours` (ms of the day; None is always)."""
         return hours is None or hours[0] <= self.time_of_day_ms(ts_ms) < hours[1]

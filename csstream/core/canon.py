@@ -87,6 +87,14 @@ def tell(
     return marked.tell()
 
 
+def without_spam(rules: Rules, shop: str, customer: str, events: Sequence[Event]) -> Sequence[Event]:
+    """The standing events less the messages that marks drop, as if these had never been sent."""
+    if Spam not in set(map(type, events)):
+        return events
+    dropped = _Marked(rules, shop, customer, events, State()).dropped(len(events))
+    return [event for place, event in enumerate(events) if place not in dropped]
+
+
 def settle(
     rules: Rules, shop: str, customer: str, events: Sequence[Event], limit_ms: int, state: State
 ) -> State:

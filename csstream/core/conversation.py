@@ -16,7 +16,8 @@ from msgspec import UNSET
 
 from csstream.core.calendar import Calendar
 from csstream.core.changes import Change, OpenWait, View, Word
-from csstream.core.facts import AnyFact, Consult, Flag, Leg, Level, Reception, Wait
+from csstream.core.facts import AnyFact, Consult, Flag, Leg, Level, Order, Reception, Reminder, Wait
+from csstream.core.orders.terms import Terms
 from csstream.events import Event, Message, Session, Transfer
 from csstream.policy import Policy
 
@@ -113,12 +114,13 @@ class State:
         self.bad: bool = False
         self.day_evidence: list[str] = []
         self.agent_days: dict[str, AgentDay] = {}
+        self.inquired: bool = False  # wrote more than closing courtesies
 
 
 class Concluded:
-    """What a fold has concluded, in the order it did."""
+    """What is concluded, in the order it was; orders and reminders as they stand, by whoever keeps the book."""
 
-    __slots__ = ("consults", "flags", "receptions", "waits")
+    __slots__ = ("consults", "flags", "orders", "receptions", "reminders", "waits")
 
     def __init__(
         self,
@@ -131,6 +133,8 @@ class Concluded:
         self.receptions = list(receptions)
         self.consults = list(consults)
         self.flags = list(flags)
+        self.orders: list[Order] = []
+        self.reminders: list[Reminder] = []
 
     def add(self, other: "Concluded") -> None:
         """Append what another fold has concluded."""
@@ -141,7 +145,14 @@ class Concluded:
 
     def all(self) -> list[AnyFact]:
         """Every fact."""
-        return [*self.waits, *self.receptions, *self.consults, *self.flags]
+        return [
+            *self.waits,
+            *self.receptions,
+            *self.consults,
+            *self.flags,
+            *self.orders,
+            *self.reminders,
+        ]
 
 
 class Rules:
@@ -150,6 +161,7 @@ class Rules:
     def __init__(self, policy: Policy, calendar: Calendar) -> None:
         self.policy = policy
         self.calendar = calendar
+        self.terms = Terms(policy, calendar)
         self.tag = policy.tag
         self.gap = policy.session_gap_ms
         self.ttl = NEVER if policy.wait_ttl_ms is None else policy.wait_ttl_ms
@@ -341,6 +353,8 @@ class Conversation:
                     s.shop_received = Receiving(t, t, -1, -1, 0, [m.id])
                 if s.holder is not None:
                     self._receive(s.holder, t, t, m.id)
+        if not s.inquired and not (rules.courtesy(m) if since >= 0 else s.closing):
+            s.inquired = True
         if counts:
             if s.wrote < 0:
                 s.wrote = t
@@ -658,6 +672,8 @@ class Conversation:
             day=day,
             replied_any=replied,
             replied_strict=strict,
+            presale=self.state.inquired,
+            ordered="no",
         )
 
     # ---- time -------------------------------------------------------------------------------------------
@@ -700,6 +716,7 @@ class Conversation:
             self.out.consults.extend(self.consults())
             s.agent_days = {}
             s.wrote = -1
+            s.inquired = False
             s.replied = False
             s.day_evidence = []
         s.bad = False

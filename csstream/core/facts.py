@@ -80,11 +80,21 @@ class Reception(Fact, tag="reception", kw_only=True):
 
 
 class Consult(Fact, tag="consult", kw_only=True):
-    """A customer consulted on a local day: the shop (`agent` null), or one agent (SPEC 5)."""
+    """A customer consulted on a local day: the shop (`agent` null), or one agent (SPEC 5); what came of it (SPEC 6).
+
+    `presale`: the day's first question was about nothing bought lately. `ordered`: `same_day`, `final` or `no`.
+    """
 
     day: str
     replied_any: bool
     replied_strict: bool
+    presale: bool
+    ordered: str
+
+    @property
+    def inquirer(self) -> bool:
+        """Whether the customer of that day counts in the inquiry conversion."""
+        return self.presale or self.ordered != "no"
 
 
 class Flag(Fact, tag="flag", kw_only=True):
@@ -95,7 +105,54 @@ class Flag(Fact, tag="flag", kw_only=True):
     since: int
 
 
-AnyFact: TypeAlias = Wait | Reception | Consult | Flag
+class Refund(Struct):
+    """One refund; `fen` null where nobody said how much, and what was paid is not known."""
+
+    ts: int
+    fen: int | None
+
+
+class Order(Fact, tag="order", kw_only=True):
+    """An order as it stands (SPEC 6); `agent` is its owner, instants are null where nothing has happened.
+
+    `cod` (cash on delivery) is there only when true.
+    """
+
+    order: str
+    status: str
+    owner: str | None
+    reason: str
+    assist_order: list[str]
+    assist_followup: list[str]
+    conflicts: list[str]
+    amount_fen: int | None
+    paid_fen: int | None
+    refunded_fen: int | None
+    refunds: list[Refund]
+    created: int | None
+    paid: int | None
+    shipped: int | None
+    cancelled: int | None
+    closed: int | None
+    refunded: int | None
+    lost: int | None
+    taken_back: int | None
+    cod: bool = False
+
+
+class Reminder(Fact, tag="reminder", kw_only=True):
+    """Somebody had to remind a customer of an unpaid order (SPEC 6); `agent` is the responsible one."""
+
+    order: str
+    stage: str
+    due: int
+    until: int
+    asked: bool
+    state: str
+    responsible: str | None
+
+
+AnyFact: TypeAlias = Wait | Reception | Consult | Flag | Order | Reminder
 
 encode = msgspec.json.Encoder().encode
 """A fact as one line of JSON, without the line end."""

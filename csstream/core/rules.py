@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from csstream.core.facts import Flag, Wait
+from csstream.core.orders.purchase import Asking, Purchase
 from csstream.policy import Policy
 
 GroupOf = Callable[[str | None, int], str | None]
@@ -51,6 +52,17 @@ class Case(NamedTuple):
     policy: Policy
     wait: Wait
     flag: Flag | None
+    group_of: GroupOf
+
+
+class Unpaid(NamedTuple):
+    """What a rule on unpaid orders looks at: one reminder of an order."""
+
+    policy: Policy
+    shop: str
+    customer: str
+    order: Purchase
+    asking: Asking
     group_of: GroupOf
 
 
@@ -128,15 +140,95 @@ def closed_while_waiting(case: Case) -> list[Alert]:
     return [alert]
 
 
+def _of_order(
+    case: Unpaid, rule: str, severity: str, ts: int, ended: tuple[int, str] | None, summary: dict[str, str]
+) -> Alert:
+    order, asking = case.order, case.asking
+    return Alert(
+        alert=f"{rule}|{case.shop}|{order.name}|{asking.stage}",
+        rule=rule,
+        state="firing" if ended is None else "resolved",
+        severity=severity,
+        shop=case.shop,
+        agent=asking.responsible,
+        group=case.group_of(asking.responsible, ts),
+        customer=case.customer,
+        since=order.created,
+        ts=ts,
+        end=None if ended is None else ended[0],
+        outcome=None if ended is None else ended[1],
+        value={} if order.created_fen is None else {"amount_fen": order.created_fen},
+        divert_to=None,
+        evidence=order.evidence[:1],
+        policy=case.policy.tag,
+        summary=summary,
+    )
+
+
+def reminder_due(case: Unpaid) -> list[Alert]:
+    """`reminder_due`: the responsible agent is asked to remind the customer of an unpaid order."""
+    order, asking = case.order, case.asking
+    if not asking.asked:
+        return []
+    ended = None
+    if asking.state == "missed":
+        ended = asking.until, "missed"
+    elif asking.state != "due":
+        ended = asking.ended, "done" if asking.state == "done" else order.end_status
+    zh, en = _named(asking.responsible)
+    summary = {
+        "zh": f"订单 {order.name} 未付款（{asking.stage}），请 {zh} 催付",
+        "en": f"Order {order.name} is not paid ({asking.stage}): {en}, remind the customer",
+    }
+    return [_of_order(case, "reminder_due", "info", asking.due, ended, summary)]
+
+
+def reminder_missed(case: Unpaid) -> list[Alert]:
+    """`reminder_missed`: nobody reminded the customer in time."""
+    order, asking = case.order, case.asking
+    if asking.state != "missed":
+        return []
+    ended = None
+    if asking.passed:
+        ended = asking.following, "passed"
+    if order.end >= 0 and (ended is None or order.end <= ended[0]):
+        ended = order.end, order.end_status
+    zh, en = _named(asking.responsible)
+    summary = {
+        "zh": f"订单 {order.name} 未按时催付（{asking.stage}，{zh}）",
+        "en": f"Order {order.name}: the reminder ({asking.stage}, {en}) was missed",
+    }
+    return [_of_order(case, "reminder_missed", "warning", asking.until, ended, summary)]
+
+
+def _named(agent: str | None) -> tuple[str, str]:
+    return ("主管", "the supervisor") if agent is None else (agent, agent)
+
+
 @dataclass(frozen=True)
 class Rule:
-    """One rule of kind c: its name, and what it says of a case."""
+    """One rule of kind c on waits: its name, and what it says of a case."""
 
     name: str
     judge: Callable[[Case], list[Alert]]
 
 
-RULES = (Rule("wait", wait_levels), Rule("closed_while_waiting", closed_while_waiting))
+@dataclass(frozen=True)
+class OrderRule:
+    """One rule of kind c on reminders: its name, and what it says of a case."""
+
+    name: str
+    judge: Callable[[Unpaid], list[Alert]]
+
+
+RULES = (
+    Rule("wait", wait_levels),
+    Rule("closed_while_waiting", closed_while_waiting),
+    OrderRule("reminder_due", reminder_due),
+    OrderRule("reminder_missed", reminder_missed),
+)
+_OF_WAITS = tuple(rule for rule in RULES if isinstance(rule, Rule))
+_OF_ORDERS = tuple(rule for rule in RULES if isinstance(rule, OrderRule))
 
 
 def alerts(case: Case) -> list[Alert]:
@@ -144,7 +236,12 @@ def alerts(case: Case) -> list[Alert]:
     wait = case.wait
     if (not wait.levels and case.flag is None) or wait.outcome == "void":
         return []
-    return [alert for rule in RULES for alert in rule.judge(case)]
+    return [alert for rule in _OF_WAITS for alert in rule.judge(case)]
+
+
+def order_alerts(case: Unpaid) -> list[Alert]:
+    """Every alert that stands on a reminder as it is."""
+    return [alert for rule in _OF_ORDERS for alert in rule.judge(case)]
 
 
 def holder_at(wait: Wait, ts: int) -> str | None:

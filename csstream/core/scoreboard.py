@@ -4,8 +4,10 @@ One place decides which fact counts where; the audit adds facts up, the live wor
 back (`sign` -1). Everything is an integer or a multiset of integers, so order and grouping cannot matter.
 """
 
+from collections.abc import Iterable
+
 from csstream.core.calendar import Calendar, Day
-from csstream.core.facts import AnyFact, Consult, Reception, Wait
+from csstream.core.facts import AnyFact, Consult, Order, Reception, Reminder, Wait
 from csstream.core.scores import Scores, Scratch
 from csstream.policy import Policy
 
@@ -19,7 +21,17 @@ Key = tuple[str, str | None]
 class Scoreboard:
     """The rows of one shop, from facts in any order."""
 
-    __slots__ = ("_calendar", "_closing", "_day", "_exclude", "_hours", "_limit", "_near", "rows")
+    __slots__ = (
+        "_calendar",
+        "_closing",
+        "_day",
+        "_exclude",
+        "_final_days",
+        "_hours",
+        "_limit",
+        "_near",
+        "rows",
+    )
 
     def __init__(self, policy: Policy, calendar: Calendar) -> None:
         self.rows: dict[Key, Scores] = {}
@@ -30,6 +42,7 @@ class Scoreboard:
         self._hours = policy.hours
         self._limit = policy.long_wait_ms
         self._exclude = policy.long_wait == "exclude"
+        self._final_days = policy.attribution_final_window_days
 
     def learn(self, fact: AnyFact, sign: int = 1) -> None:
         """Count a fact, or with `sign` -1 take it back."""
@@ -39,6 +52,8 @@ class Scoreboard:
             self.learn_reception(fact, sign)
         elif type(fact) is Consult:
             self.learn_consult(fact, sign)
+        elif type(fact) is Reminder:
+            self.learn_reminder(fact, sign)
 
     def row(self, day: str, agent: str | None) -> Scores:
         """The row to count in."""
@@ -158,6 +173,66 @@ class Scoreboard:
             row.replied_any += sign
         if consult.replied_strict:
             row.replied_strict += sign
+        if consult.agent is None and consult.inquirer:
+            row.inquirers += sign
+            row.ordered_same_day += sign * (consult.ordered == "same_day")
+            row.ordered_final += sign * (consult.ordered != "no")
+
+    def learn_orders(self, orders: Iterable[Order], sign: int = 1) -> None:
+        """All orders of one customer, as they stand: some figures count persons, so they come together (SPEC 6)."""
+        calendar = self._calendar
+        orderers: set[int] = set()
+        payers: set[int] = set()
+        buyers: set[tuple[int, bool]] = set()
+        for order in orders:
+            owner = order.owner
+            created, paid = order.created, order.paid
+            if created is not None:
+                if owner is None:
+                    self._row_at(created, None).silent_orders += sign
+                elif order.taken_back is None:
+                    self._row_at(created, None).orders_owned += sign
+                    self._row_at(created, owner).orders_owned += sign
+                if not order.cod:
+                    day = calendar.day(created)
+                    orderers.add(day.start_ms)
+                    if paid is not None and paid < calendar.days_after(day, self._final_days):
+                        payers.add(day.start_ms)
+            if paid is not None and order.paid_fen is not None:
+                buyers.add((calendar.day(paid).start_ms, owner is not None))
+                self._row_at(paid, None).turnover_fen += sign * order.paid_fen
+                if owner is not None:
+                    self._row_at(paid, None).turnover_served_fen += sign * order.paid_fen
+                    self._row_at(paid, owner).turnover_fen += sign * order.paid_fen
+            for refund in order.refunds:
+                if refund.fen:
+                    self._row_at(refund.ts, None).refunds_fen += sign * refund.fen
+                    if owner is not None:
+                        self._row_at(refund.ts, owner).refunds_fen += sign * refund.fen
+        for at in orderers:
+            self._row_at(at, None).orderers += sign
+        for at in payers:
+            self._row_at(at, None).payers += sign
+        for at in {at for at, _ in buyers}:
+            self._row_at(at, None).buyers += sign
+        for at, served in buyers:
+            row = self._row_at(at, None)
+            if served:
+                row.buyers_served += sign
+            else:
+                row.buyers_silent += sign
+
+    def learn_reminder(self, reminder: Reminder, sign: int = 1) -> None:
+        """A reminder, on the day of its due, to whom it was asked of."""
+        for agent in {None, reminder.responsible}:
+            row = self._row_at(reminder.due, agent)
+            row.reminders_due += sign
+            row.reminders_missed += sign * (reminder.state == "missed")
+
+    def learn_unpaid(self, day: str, responsible: str | None, sign: int = 1) -> None:
+        """An order that was unpaid at the end of a day."""
+        for agent in {None, responsible}:
+            self.row(day, agent).unpaid_open += sign
 
 
 def _sample(samples: list[int], ms: int, sign: int) -> None:

@@ -22,6 +22,22 @@ class Scores(Struct):
     expired: int = 0
     void: int = 0
     bot: int = 0
+    orders_owned: int = 0
+    silent_orders: int = 0
+    turnover_fen: int = 0
+    turnover_served_fen: int = 0
+    refunds_fen: int = 0
+    unpaid_open: int = 0
+    reminders_due: int = 0
+    reminders_missed: int = 0
+    inquirers: int = 0
+    ordered_same_day: int = 0
+    ordered_final: int = 0
+    orderers: int = 0
+    payers: int = 0
+    buyers: int = 0
+    buyers_served: int = 0
+    buyers_silent: int = 0
     responses: list[int] = field(default_factory=list)
     first_responses: list[int] = field(default_factory=list)
 
@@ -34,6 +50,22 @@ _EMPTY = Scores()
 
 COUNTS = tuple(name for name in Scores.__struct_fields__ if name not in ("responses", "first_responses"))
 """The plain counts among the fields of `Scores`."""
+
+SHOP_ONLY = frozenset(
+    {
+        *("abandoned", "expired", "void", "bot", "silent_orders", "turnover_served_fen", "inquirers"),
+        *(
+            "ordered_same_day",
+            "ordered_final",
+            "orderers",
+            "payers",
+            "buyers",
+            "buyers_served",
+            "buyers_silent",
+        ),
+    }
+)
+"""Counts that the rows of agents do not have (SPEC 10)."""
 
 
 class _Forgetful(list[int]):

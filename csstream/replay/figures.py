@@ -46,6 +46,11 @@ def percent(part: int | None, total: int | None) -> str:
     return f"{hundredths // 100}.{hundredths % 100:02d} %"
 
 
+def yuan(fen: int | None) -> str:
+    """`1,234.56`."""
+    return NONE if fen is None else f"{fen // 100:,}.{fen % 100:02d}"
+
+
 def length(value_s: float | None) -> str:
     """A measured time: `23.4 s`, from two minutes on `3m 05s`, from two hours on `2h 01m`."""
     if value_s is None:

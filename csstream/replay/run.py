@@ -24,14 +24,16 @@ from csstream import __version__
 from csstream.core.facts import Wait
 from csstream.core.floor.rulebook import FLOOR_RULES
 from csstream.core.rules import RULES
-from csstream.events import Profile
+from csstream.events import Profile, Shift
 from csstream.policy import Policy, describe
 from csstream.replay.crew import Crew, Piece
 from csstream.replay.floor import Chunk
 from csstream.replay.job import MIB, Job, OnProgress, Progress, ReplayError, Summary
+from csstream.replay.lost import LostInquiry, first
 from csstream.replay.read import Source, digest_of
 from csstream.replay.report import ReportInput, render
 from csstream.replay.sort import FIRST_CUSTOMER, Place, Run, cut_run, sort_block
+from csstream.replay.tables import Provisional
 from csstream.replay.tell import KINDS, Part, Plan, Told, judge_shop, longest, tell_range, write_plan
 from csstream.replay.write import (
     FactsPart,
@@ -110,10 +112,12 @@ class _Account:
     newest: dict[str, int] = field(default_factory=dict)
     hours: dict[str, list[list[int]]] = field(default_factory=dict)
     longest: list[Wait] = field(default_factory=list)
-    profiles: list[Profile] = field(default_factory=list)
     changes: dict[str, list[Chunk]] = field(default_factory=dict)
     floors: list[Path] = field(default_factory=list)
     """Alerts of the rules of a state, one file a shop."""
+    lost: list[LostInquiry] = field(default_factory=list)
+    scripts: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+    roster: list[Profile | Shift] = field(default_factory=list)
 
     def add(self, part: Part, clocks: Mapping[str, int]) -> None:
         self.facts.update(part.facts)
@@ -134,10 +138,14 @@ class _Account:
                 [((clocks[w.shop] if w.until is None else w.until) - w.since, w) for w in waits]
             )
         ]
-        self.profiles += part.profiles
+        self.lost = first([*self.lost, *part.lost])
+        for key, columns in part.scripts.items():
+            self.scripts.setdefault(key, Counter(dict.fromkeys(columns, 0))).update(columns)
+        self.roster += part.roster
         for shop, chunks in part.changes.items():
             self.changes.setdefault(shop, []).extend(chunks)
-        part.longest, part.profiles, part.hours, part.changes = [], [], {}, {}
+        part.longest, part.roster, part.hours, part.changes = [], [], {}, {}
+        part.lost, part.scripts = [], {}
         self.parts[part.number] = part
 
 
@@ -245,12 +253,12 @@ class _Replay:
         for _ in self.crew.work(partial(cut_run, each, cuts) for each in self.runs):
             pass
         clocks = [dict(newest) for _ in job.policies]
-        profiles: list[Sequence[Profile]] = [() for _ in job.policies]
+        roster: list[Sequence[Profile | Shift]] = [() for _ in job.policies]
         split = cuts.index(FIRST_CUSTOMER)
-        agents = self._pass(0, range(split), sizes, clocks, profiles)
-        profiles = [account.profiles for account in agents]
+        agents = self._pass(0, range(split), sizes, clocks, roster)
+        roster = [account.roster for account in agents]
         for version in (1, 2):
-            accounts = self._pass(version, range(split, len(cuts)), sizes, clocks, profiles)
+            accounts = self._pass(version, range(split, len(cuts)), sizes, clocks, roster)
             standing = [
                 {
                     shop: max(account.newest.get(shop, -1), own.newest.get(shop, -1))
@@ -291,14 +299,12 @@ class _Replay:
         numbers: range,
         sizes: Sequence[int],
         clocks: Sequence[Mapping[str, int]],
-        profiles: Sequence[Sequence[Profile]],
+        roster: Sequence[Sequence[Profile | Shift]],
     ) -> list[_Account]:
         """Tell some ranges under all policies."""
         accounts = [_Account(policy) for policy in self.job.policies]
         path = self.folder / f"plan-{version}"
-        write_plan(
-            Plan(self.folder, tuple(self.runs), self.job.policies, tuple(clocks), tuple(profiles)), path
-        )
+        write_plan(Plan(self.folder, tuple(self.runs), self.job.policies, tuple(clocks), tuple(roster)), path)
         if version == 2:
             self.customers = 0
             self.events = self._agent_events.copy()
@@ -325,7 +331,7 @@ class _Replay:
         for name in names:
             (final / name).mkdir(exist_ok=True)
         self._show("writing", 0, None, now=True)
-        pieces = self._last_pieces(accounts, [final / name for name in names])
+        pieces = self._last_pieces(accounts, [final / name for name in names], clocks)
         figures = {at: found for at, found in self.crew.work(pieces) if found is not None}
         letters = write_dead_letters(self.runs, final / names[0] / "dead_letters.jsonl")
         for name in names[1:]:
@@ -366,7 +372,7 @@ class _Replay:
         )
 
     def _last_pieces(
-        self, accounts: Sequence[_Account], folders: Sequence[Path]
+        self, accounts: Sequence[_Account], folders: Sequence[Path], clocks: Sequence[Mapping[str, int]]
     ) -> Iterator[Piece[tuple[int, Figures | None]]]:
         at_hand = 8 * self.job.range_bytes
         for at, (account, folder) in enumerate(zip(accounts, folders, strict=True)):
@@ -379,7 +385,8 @@ class _Replay:
             yield partial(_facts_piece, at, kinds, folder / "facts.jsonl", at_hand)
             alerts = [*(part.path("alerts") for part in parts), *sorted(account.floors)]
             yield partial(_alerts_piece, at, alerts, folder / "alerts.jsonl", at_hand)
-            yield partial(_tables_piece, at, [part.path("rows") for part in parts], folder, scratch)
+            rows = [part.path("rows") for part in parts]
+            yield partial(_tables_piece, at, rows, folder, scratch, Provisional(account.policy, clocks[at]))
 
     def _inputs(self) -> list[dict[str, Any]]:
         lines: Counter[int] = Counter()
@@ -397,10 +404,7 @@ class _Replay:
 
     def _note(self, rejected: Mapping[str, int]) -> None:
         rules = ", ".join([*(rule.name for rule in RULES), *FLOOR_RULES])
-        self.notes.append(
-            f"Alert rules in alerts.jsonl: {rules}. The other rules and the "
-            "columns about orders, reminders and conversion are not computed by this version: they are empty, not 0."
-        )
+        self.notes.append(f"Alert rules in alerts.jsonl: {rules}.")
         if rejected and not self.events:
             self.notes.append(
                 "No line is an event of the wire format; a foreign log is turned into events by `csstream import`."
@@ -455,6 +459,8 @@ class _Replay:
             },
             histogram=figures.histogram,
             longest=account.longest,
+            lost=account.lost,
+            scripts={key: dict(columns) for key, columns in sorted(account.scripts.items())},
             clocks=dict(sorted(clocks.items())),
             alerts=dict(sorted(account.alerts.items())),
             dead_letters=dict(sorted(rejected.items())),
@@ -494,8 +500,10 @@ def _alerts_piece(at: int, paths: list[Path], out: Path, at_hand: int) -> tuple[
     return at, None
 
 
-def _tables_piece(at: int, parts: list[Path], folder: Path, scratch: Path) -> tuple[int, Figures | None]:
-    return at, write_tables(parts, folder, scratch)
+def _tables_piece(
+    at: int, parts: list[Path], folder: Path, scratch: Path, provisional: Provisional
+) -> tuple[int, Figures | None]:
+    return at, write_tables(parts, folder, scratch, provisional)
 
 
 def _cuts(runs: Sequence[Run], range_bytes: int, workers: int) -> list[tuple[Place, int]]:

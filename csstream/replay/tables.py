@@ -8,15 +8,17 @@ import csv
 import heapq
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import msgspec
 
+from csstream.core.calendar import Calendar
 from csstream.core.scoreboard import Scoreboard
 from csstream.core.scores import COUNTS, Scores, mean_s, percentile_s
+from csstream.policy import Policy
 from csstream.replay.report import BOUNDS_S
 
 _ROW = (
@@ -47,7 +49,7 @@ SHOP_COLUMNS = (
     *("ordered_final", "orderers", "payers", "silent_orders", "buyers", "buyers_served", "buyers_silent"),
     *("turnover_served_fen", "provisional"),
 )
-"""Columns of SPEC 10. Those of section 6 stay empty until they are computed: an empty cell is no zero."""
+"""Columns of SPEC 10."""
 
 WHAT_IF_COLUMNS = (
     *(
@@ -63,7 +65,16 @@ WHAT_IF_COLUMNS = (
     ),
     *("responses", "response_mean_s", "response_p50_s", "response_p90_s", "response_p95_s", "response_max_s"),
     *("excluded_long", "first_responses", "first_response_mean_s", "first_excluded_long"),
-    *("transferred_unanswered", "abandoned", "expired", "void", "bot"),
+    *("transferred_unanswered", "abandoned", "expired", "void", "bot", "orders_owned", "turnover_fen"),
+    *(
+        "reminders_due",
+        "reminders_missed",
+        "inquirers",
+        "ordered_same_day",
+        "ordered_final",
+        "orderers",
+        "payers",
+    ),
 )
 
 Cell = str | int | float | None
@@ -209,6 +220,24 @@ def cells(row: Row, responses: list[int]) -> Cells:
         "first_response_mean_s": mean_s(first_total, len(row.first_responses)),
     }
     return found
+
+
+class Provisional:
+    """Whether the conversion of a day may still change: its final window is not over on the shop's clock (SPEC 6)."""
+
+    def __init__(self, policy: Policy, clocks: Mapping[str, int]) -> None:
+        self._timezone = policy.timezone
+        self._days = policy.attribution_final_window_days
+        self._clocks = clocks
+
+    def days(self) -> Callable[[str, str], int]:
+        """The column of a shop's row of a day."""
+        calendar = Calendar(self._timezone)
+
+        def provisional(shop: str, day: str) -> int:
+            return int(self._clocks[shop] <= calendar.days_after(calendar.named(day), self._days))
+
+        return provisional
 
 
 class Table:

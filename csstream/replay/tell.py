@@ -5,9 +5,7 @@ but to put the parts one behind the other.
 """
 
 import pickle
-from array import array
-from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import attrgetter
@@ -19,18 +17,21 @@ import msgspec
 from csstream.core.audit import Auditor
 from csstream.core.canon import Standing
 from csstream.core.changes import Change, of_agent
+from csstream.core.crew import Crew
 from csstream.core.facts import Wait
+from csstream.core.orders.scripts import COLUMNS, outcomes
 from csstream.core.rules import Alert
 from csstream.core.scoreboard import WITHIN_MS, Scoreboard
-from csstream.events import Event, Profile
+from csstream.events import Event, Profile, Shift
 from csstream.policy import Policy
 from csstream.replay.crew import look_up
 from csstream.replay.floor import Chunk, in_order, lay_down
+from csstream.replay.lost import LostInquiry, LostList
 from csstream.replay.report import LONGEST
 from csstream.replay.sort import Run, read_range
 from csstream.replay.tables import write_part
 
-KINDS = ("consult", "flag", "reception", "wait")
+KINDS = ("consult", "flag", "order", "reception", "reminder", "wait")
 """Kinds of facts, in the order of `facts.jsonl`."""
 
 _fact_id = attrgetter("fact")
@@ -48,8 +49,8 @@ class Plan:
     policies: tuple[Policy, ...]
     clocks: tuple[Mapping[str, int], ...]
     """By policy: the clock of each shop (epoch ms)."""
-    profiles: tuple[Sequence[Profile], ...]
-    """By policy: the standing profiles."""
+    roster: tuple[Sequence[Profile | Shift], ...]
+    """By policy: the standing profiles and shifts."""
 
 
 @dataclass(slots=True)
@@ -68,9 +69,13 @@ class Part:
     """Newest `ts` of a standing event by shop."""
     hours: dict[str, list[list[int]]] = field(default_factory=dict)
     longest: list[Wait] = field(default_factory=list)
-    profiles: list[Profile] = field(default_factory=list)
     changes: dict[str, list[Chunk]] = field(default_factory=dict)
     """What the floor of each shop has to know."""
+    lost: list[LostInquiry] = field(default_factory=list)
+    scripts: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    """By shop and script, the columns of `core.orders.scripts`."""
+    roster: list[Profile | Shift] = field(default_factory=list)
+    """Standing profiles and shifts."""
 
     def path(self, what: str) -> Path:
         """The file of a kind of fact, of `alerts`, of `changes` or of `rows`."""
@@ -95,7 +100,7 @@ def _plan(path: Path, _version: int) -> "tuple[Plan, list[_Teller]]":
 
 
 def tell_range(path: Path, version: int, number: int, size: int) -> Told:
-    """Tell all customers of range `number` (and agents, whose own events tell nothing yet but their profiles)."""
+    """Tell all customers of range `number` (and agents: their profiles and shifts)."""
     plan, tellers = _plan(path, version)
     groups = read_range(plan.runs, number)
     told = Told(number, size, {}, 0, [])
@@ -133,7 +138,7 @@ def judge_shop(path: Path, version: int, at: int, shop: str, number: int, chunks
     """Judge the rules of a state in one shop under policy `at`; `number` names its file. The chunks are left."""
     _, tellers = _plan(path, version)
     teller = tellers[at]
-    alerts = teller.auditor.floor(shop, in_order(chunks), teller.clocks[shop], teller.groups[shop])
+    alerts = teller.auditor.floor(shop, in_order(chunks), teller.clocks[shop], teller.crews[shop].group_of)
     judged = Judged(at, teller.folder / f"floor-{number}", {})
     judged.alerts = _write_alerts(alerts, judged.path)
     return judged
@@ -156,12 +161,12 @@ class _Teller:
     def __init__(self, plan: Plan, at: int) -> None:
         self.policy = plan.policies[at]
         self.auditor = Auditor(self.policy)
+        self.lost = LostList(self.auditor.calendar)
         self.clocks = plan.clocks[at]
         self.folder = plan.folder / f"policy-{at}"
-        profiles: dict[str, list[Profile]] = {shop: [] for shop in self.clocks}
-        for profile in plan.profiles[at]:
-            profiles[profile.shop].append(profile)
-        self.groups = {shop: groups_of(own) for shop, own in profiles.items()}
+        self.crews = {shop: Crew(self.auditor.calendar) for shop in self.clocks}
+        for event in plan.roster[at]:
+            self.crews[event.shop].hear((event,))
 
     def begin(self, number: int) -> None:
         self.part = Part(self.folder, number)
@@ -173,6 +178,8 @@ class _Teller:
         self.receptions = self.files["reception"]
         self.consults = self.files["consult"]
         self.flags = self.files["flag"]
+        self.orders = self.files["order"]
+        self.reminders = self.files["reminder"]
         self.long: list[tuple[int, Wait]] = []
         self.bar = -1
 
@@ -181,7 +188,7 @@ class _Teller:
         standing = Standing(events, self.policy.lateness_horizon_ms)
         last = standing.events[-1]
         self._count(last.shop, last.ts_ms, standing.duplicates, standing.conflicts)
-        self.part.profiles += [event for event in standing.events if type(event) is Profile]
+        self.part.roster += [event for event in standing.events if isinstance(event, Profile | Shift)]
         self._changes(last.shop).extend(of_agent(standing.events))
 
     def customer(self, events: list[Event]) -> None:
@@ -189,7 +196,7 @@ class _Teller:
         shop, customer = events[0].shop, events[0].customer
         assert customer is not None
         clock = self.clocks[shop]
-        story = self.auditor.story(shop, customer, events, clock, self.groups[shop], self._changes(shop))
+        story = self.auditor.story(shop, customer, events, clock, self.crews[shop], self._changes(shop))
         # Only a conflicting copy can be newer than all that stands: a duplicate has the same `ts`.
         stands = Standing(events, self.policy.lateness_horizon_ms).events if story.conflicts else events
         self._count(shop, max(map(_ts, stands)), story.duplicates, story.conflicts)
@@ -203,7 +210,20 @@ class _Teller:
             board.learn_reception(reception)
         for consult in facts.consults:
             board.learn_consult(consult)
+        if story.book is not None:
+            board.learn_orders(facts.orders)
+            for reminder in facts.reminders:
+                board.learn_reminder(reminder)
+            for day, responsible in story.book.unpaid(clock):
+                board.learn_unpaid(day, responsible)
+            for order in story.book.purchases():
+                for script, column in outcomes(order):
+                    counts = self.part.scripts.setdefault((shop, script), dict.fromkeys(COLUMNS, 0))
+                    counts[column] += 1
+            self.orders.add(facts.orders)
+            self.reminders.add(facts.reminders)
         self._look_at(shop, facts.waits, clock)
+        self.lost.look_at(facts.consults, facts.waits, events, clock)
         self.waits.add(facts.waits)
         self.receptions.add(facts.receptions)
         self.consults.add(facts.consults)
@@ -259,6 +279,7 @@ class _Teller:
         part.changes = lay_down(self.changes, part.path("changes"))
         self.changes = {}
         write_part(self.boards, part.path("rows"))
+        part.lost = self.lost.take()
         part.longest = [wait for _, wait in longest(self.long)]
         return part
 
@@ -324,40 +345,6 @@ _name = msgspec.json.Decoder(_Name).decode
 def id_of(line: bytes) -> str:
     """The id of an encoded fact."""
     return _name(line).fact
-
-
-def groups_of(profiles: Sequence[Profile]) -> Callable[[str | None, int], str | None]:
-    """The group of an agent at an instant: of his latest profile then known and valid (SPEC 8)."""
-    by_agent: dict[str, list[Profile]] = {}
-    for profile in profiles:
-        by_agent.setdefault(profile.agent, []).append(profile)
-    steps: dict[str, tuple[array[int], list[str | None]]] = {}
-    for agent, own in by_agent.items():
-        instants = sorted({max(_valid(profile), profile.ts_ms) for profile in own})
-        steps[agent] = (
-            array("q", instants),
-            [
-                max(
-                    (p for p in own if p.ts_ms <= t and _valid(p) <= t),
-                    key=lambda p: (_valid(p), p.ts_ms, p.id),
-                ).group
-                for t in instants
-            ],
-        )
-
-    def group_of(agent: str | None, ts: int) -> str | None:
-        found = steps.get(agent) if agent is not None else None
-        if found is None:
-            return None
-        at = bisect_right(found[0], ts)
-        return found[1][at - 1] if at else None
-
-    return group_of
-
-
-def _valid(profile: Profile) -> int:
-    since = profile.valid_from
-    return since if isinstance(since, int) else profile.ts_ms
 
 
 def write_plan(plan: Plan, path: Path) -> None:

@@ -25,6 +25,7 @@ from csstream.replay.tables import (
     SHOP_COLUMNS,
     WHAT_IF_COLUMNS,
     Cells,
+    Provisional,
     Table,
     Totals,
     buckets,
@@ -135,9 +136,10 @@ class Figures:
     histogram: dict[str, list[int]] = field(default_factory=dict)
 
 
-def write_tables(parts: Sequence[Path], folder: Path, scratch: Path) -> Figures:
+def write_tables(parts: Sequence[Path], folder: Path, scratch: Path, provisional: Provisional) -> Figures:
     """Write `agents.csv` and `shops.csv` into `folder`; the parts are used up, samples lie in `scratch` meanwhile."""
     figures = Figures()
+    is_provisional = provisional.days()
     totals: dict[tuple[str, str | None], Totals] = {}
     shops = Table(folder / "shops.csv", SHOP_COLUMNS)
     agents = Table(folder / "agents.csv", AGENT_COLUMNS)
@@ -146,7 +148,9 @@ def write_tables(parts: Sequence[Path], folder: Path, scratch: Path) -> Figures:
             look_up()
             responses = sorted(row.responses)
             found = cells(row, responses)
-            shop, _, agent = row.key
+            shop, day, agent = row.key
+            if agent is None:
+                found["provisional"] = is_provisional(shop, day)
             key = shop, agent
             total = totals.get(key)
             if total is None:

@@ -5,6 +5,7 @@ import pytest
 
 from csstream.core import rules
 from csstream.core.audit import Auditor
+from csstream.core.crew import Crew, Known
 from csstream.core.rules import Alert, Case, holder_at
 from csstream.policy import Policy
 from tests.core.look import chosen, told
@@ -17,15 +18,22 @@ FIELDS = (
 )  # fmt: skip
 
 
-def group_of(agent: str | None, ts: int) -> str | None:
-    """Agents A are in the early group until 10:00:20, then in the late one."""
-    return None if agent is None else ("early" if ts < at("10:00:20") else "late")
+def crew() -> Crew:
+    """Agents A and B are in the early group until 10:00:20, then in the late one."""
+    found = Crew(Auditor(chosen()).calendar)
+    for agent in "AB":
+        found.profile(agent, Known(0, 0, "p1", "early", None))
+        found.profile(agent, Known(at("10:00:20"), 0, "p2", "late", None))
+    return found
+
+
+group_of = crew().group_of
 
 
 def alerts(*lines: str, policy: Policy | None = None, clock: str = "12:00:00") -> list[Alert]:
     """The alert records of customer c."""
     auditor = Auditor(policy or chosen())
-    found = auditor.story("s", "c", read(chat(*lines)), at(clock), group_of).alerts
+    found = auditor.story("s", "c", read(chat(*lines)), at(clock), crew()).alerts
     return sorted(found, key=lambda alert: (alert.ts, alert.alert))
 
 
@@ -109,7 +117,7 @@ def test_a_void_wait_has_no_alert() -> None:
 def test_a_void_wait_has_no_alert_whatever_it_still_carries() -> None:
     auditor = Auditor(chosen())
     events = read(chat("10:00:00 c>A", ":02 session close agent A"))
-    facts = auditor.story("s", "c", events, at("10:05:00"), group_of).facts
+    facts = auditor.story("s", "c", events, at("10:05:00"), crew()).facts
     [wait], [flag] = facts.waits, facts.flags
     assert rules.alerts(Case(chosen(), wait, flag, group_of))
     wait.outcome = "void"
@@ -168,7 +176,7 @@ def test_only_an_agent_closes_a_window_on_somebody(by: str) -> None:
 def test_the_flag_is_a_fact_of_its_own() -> None:
     auditor = Auditor(chosen())
     events = read(chat("10:00:00 c>A #m1", ":02 session close agent A #s1"))
-    [flag] = auditor.story("s", "c", events, at("10:05:00"), group_of).facts.flags
+    [flag] = auditor.story("s", "c", events, at("10:05:00"), crew()).facts.flags
     assert (flag.fact, flag.agent, flag.ts, flag.since, flag.evidence) == (
         f"closed_while_waiting|{flag.wait}", "A", at("10:00:02"), at("10:00:00"), ["m1", "s1"],
     )  # fmt: skip
@@ -177,7 +185,7 @@ def test_the_flag_is_a_fact_of_its_own() -> None:
 def test_the_holder_of_an_instant_follows_half_open_legs() -> None:
     auditor = Auditor(chosen())
     events = read(chat("10:00:00 c>A", ":10 transfer A>B", ":20 C human"))
-    [wait] = auditor.story("s", "c", events, at("10:05:00"), group_of).facts.waits
+    [wait] = auditor.story("s", "c", events, at("10:05:00"), crew()).facts.waits
     assert [holder_at(wait, at(f"10:00:{s}")) for s in ("00", "09.999", "10", "19.999", "20")] == [
         "A", "A", "B", "B", None,
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from csstream.core.audit import Auditor
+from csstream.core.crew import Crew
 from csstream.core.facts import AnyFact
 from csstream.core.scoreboard import Scoreboard
 from csstream.core.scores import COUNTS, Scores, mean_s, percentile_s
@@ -234,7 +235,7 @@ def facts_of(policy: Policy) -> list[AnyFact]:
     events = read(chat(*LOG))
     for customer in ("c", "d"):
         own = [event for event in events if event.customer == customer]
-        found += auditor.story("s", customer, own, at("12:00:00", 1), lambda _agent, _ts: None).facts.all()
+        found += auditor.story("s", customer, own, at("12:00:00", 1), Crew(auditor.calendar)).facts.all()
     return found
 
 

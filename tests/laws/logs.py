@@ -18,13 +18,18 @@ SENDERS = ("human", "human", "human", "assist_bot", "bot", "auto", "template", "
 TEXTS = ("在吗", "谢谢", "好的~", "谢谢?", "多久发货", "👌🏻", "ok 好的！", "...")
 AGENTS = ("A", "B", "C")
 CUSTOMERS = ("c1", "c2", "c3")
-KINDS = 31
-"""Kinds of events that are drawn, some of them more than one number."""
+CHAT, MIXED = 31, 48
+"""Kinds of events that are drawn, some of them more than one number: without orders, and with them."""
+
+STATUSES = ("paid", "paid", "memo", "shipped", "refunded", "cancelled", "closed", "refund_requested")
+MEMOS = ("1号", "2号客服", "工号：０2", "12月2号 3号楼", "", "发顺丰", "99号,1号")
 
 
 def event(number: int, ts: int, draw: tuple[int, ...], shops: int) -> dict[str, Any]:
     """One event from a handful of small integers."""
     kind, a, b, c = draw
+    if kind >= CHAT:
+        return sale(number, ts, draw, shops)
     found: dict[str, Any] = {
         "id": f"m{number:02d}",
         "ts": ts,
@@ -62,7 +67,7 @@ def event(number: int, ts: int, draw: tuple[int, ...], shops: int) -> dict[str, 
         if c % 3:
             found["message"] = f"m{(number - 1 - a % 8) % 100:02d}"
     elif kind == 25:
-        found |= {"type": "order", "order": f"o{b % 3}", "status": "created", "amount": "1.00"}
+        found |= {"type": "dun", "order": f"c1o{b % 3}", "channel": "chat", "agent": agent}
     elif kind == 26:
         found |= {"type": "rating", "agent": agent, "score": 1 + b % 5}
     else:
@@ -83,6 +88,51 @@ def of_agent(kind: int, ts: int, b: int, c: int) -> dict[str, Any]:
         start = ts + (b % 4 - 2) * 300_000
         return {"type": "shift", "shift": f"t{c % 2}", "start": start, "end": start + (c % 5) * 400_000}
     return {"type": "profile", "group": f"g{b % 2}"} | ({"valid_from": ts + 60_000} if c % 3 == 0 else {})
+
+
+def sale(number: int, ts: int, draw: tuple[int, ...], shops: int) -> dict[str, Any]:
+    """An event about orders, or about the agents whom orders belong to."""
+    kind, a, b, c = draw
+    kind -= CHAT
+    agent = AGENTS[a % len(AGENTS)]
+    found: dict[str, Any] = {"id": f"m{number:02d}", "ts": ts, "shop": f"s{c % shops}"}
+    if kind < 14:
+        found["customer"] = CUSTOMERS[1] if c % 5 == 0 else CUSTOMERS[0]
+        order = f"{found['customer']}o{b % 3}"
+        sku = "xyz"[a % 3]
+        if kind < 5:
+            found |= {"type": "order", "order": order, "status": "created", "items": [{"sku": sku}]}
+            if c % 3:
+                found["amount"] = ("1.00", "10.005", "7")[a % 3]
+            if a % 6 == 5:
+                found["cod"] = True
+            if b % 4 == 3:
+                found["pay_deadline"] = ts + (0, 30_000, 60_000, 300_000)[a % 4]
+        elif kind < 9:
+            found |= {"type": "order", "order": order, "status": STATUSES[a % len(STATUSES)]}
+            if c % 3 == 0:
+                found["amount"] = ("1.00", "0.5", "3")[b % 3]
+            if a % 3 == 2 or found["status"] == "memo":
+                found["memo"] = MEMOS[c % len(MEMOS)]
+        elif kind < 11:
+            found |= {"type": "dun", "order": order, "channel": ("chat", "sms", "phone")[c % 3]}
+            if a % 4:
+                found["script"] = "pq"[a % 2]
+        elif kind < 13:
+            found |= {"type": "message", "sender": "customer", "text": "多少钱", "sku": sku}
+        else:
+            found |= {"type": "message", "sender": "human", "agent": agent, "text": "您好"}
+            if c % 2:
+                found["sku"] = sku
+    elif kind < 16:
+        found |= {"type": "profile", "agent": agent, "number": (1, "02", "3", None)[b % 4]}
+        if c % 3 == 0:
+            found["valid_from"] = ts + (a % 5 - 2) * 60_000
+    else:
+        start = ts + (a - 12) * 600_000
+        found |= {"type": "shift", "agent": agent, "shift": f"w{b % 2}", "duty": c % 4 > 0}
+        found |= {"start": start, "end": start + 1_800_000}
+    return found
 
 
 def build(draws: Sequence[tuple[int, tuple[int, ...]]], shops: int = 1) -> list[dict[str, Any]]:
@@ -123,25 +173,27 @@ def bytes_of(size: int, least: int = 0, most: int = 24) -> st.SearchStrategy[byt
     return st.integers(least, most).flatmap(lambda n: st.binary(min_size=n * size, max_size=n * size))
 
 
-def of_bytes(data: bytes, shops: int = 1) -> list[dict[str, Any]]:
+def of_bytes(data: bytes, shops: int = 1, kinds: int = CHAT) -> list[dict[str, Any]]:
     """A log from six bytes an event."""
     draws = []
     for at in range(0, len(data) - BYTES + 1, BYTES):
         step, kind, a, b, c, mode = data[at : at + BYTES]
         far = len(STEPS_MS) if mode % 3 == 0 else SHORT + 1
-        draws.append((step % far, (kind % KINDS, a % 24, b % 24, c % 12)))
+        draws.append((step % far, (kind % kinds, a % 24, b % 24, c % 12)))
     return build(draws, shops)
 
 
-def logs(max_size: int = 24, shops: int = 1) -> st.SearchStrategy[list[dict[str, Any]]]:
+def logs(max_size: int = 24, shops: int = 1, kinds: int = CHAT) -> st.SearchStrategy[list[dict[str, Any]]]:
     """Logs of distinct events, in order of time."""
-    return bytes_of(BYTES, 1, max_size).map(lambda data: of_bytes(data, shops))
+    return bytes_of(BYTES, 1, max_size).map(lambda data: of_bytes(data, shops, kinds))
 
 
-def logs_with_copies(max_size: int = 20, shops: int = 1) -> st.SearchStrategy[list[dict[str, Any]]]:
+def logs_with_copies(
+    max_size: int = 20, shops: int = 1, kinds: int = CHAT
+) -> st.SearchStrategy[list[dict[str, Any]]]:
     """Logs with duplicates and conflicts."""
 
     def copied(log: list[dict[str, Any]], data: bytes) -> list[dict[str, Any]]:
         return with_copies(log, [(a % 31, b % 4, c % 7) for a, b, c in zip(*[iter(data)] * 3, strict=False)])
 
-    return st.builds(copied, logs(max_size, shops), bytes_of(3, 0, 4))
+    return st.builds(copied, logs(max_size, shops, kinds), bytes_of(3, 0, 4))

@@ -12,12 +12,14 @@ A line is `[+N] TIME WHAT [@customer[/shop]] [#id] [field=value ...] [| text]`:
     `transfer A>B`, `transfer A>-`
     `session close agent A`      action, by and, if one is named, the agent
     `spam`, `spam m1`, `spam off`, `spam m1 off`   a mark for the session, for the message m1; taken back
+    `order o1 paid`, `dun o1 sms`  an order's status, a reminder by a channel
     `presence A online capacity=3`  also the way to move the shop's clock without a word to anyone
-    `shift A 08:30:00-17:30:00`, `profile A early`   a shift of that day; the group
+    `shift A 08:30:00-17:30:00`, `shift A w1 08:30:00-17:30:00 duty=true`   a shift of that day; its id
+    `profile A early`, `profile A number=2`   an agent's group, or number
 * `@d`, `@d/t`: customer d, shop t (else `c` and `s`).
 * `#m1`: the event's id; else `e001`, `e002`, ... by its line, so that ids sort like lines.
 * `kind=emoji authorised=false sku=x`: any further field; the value is read as JSON if it is JSON.
-* `| 谢谢`: the text, to the end of the line. A customer who writes without one asks something.
+* `| 谢谢`: the text, to the end of the line; of an order, the memo. A customer who writes without one asks something.
 """
 
 import json
@@ -61,6 +63,8 @@ def chat(*lines: str) -> list[dict[str, Any]]:
                 event[name] = plain(value)
         if event["type"] == "message" and (match["text"] or "kind" not in event):
             event["text"] = match["text"] or ("在吗?" if event["sender"] == "customer" else "您好")
+        if event["type"] == "order" and match["text"] is not None:
+            event["memo"] = match["text"]
         if event["type"] in ("presence", "shift", "profile"):
             del event["customer"]
         if event["type"] == "shift":
@@ -91,11 +95,18 @@ def says(words: list[str], line: str) -> dict[str, Any]:
         case ["spam", *rest]:
             named = [word for word in rest if word != "off"]
             return {"type": "spam", "value": "off" not in rest} | ({"message": named[0]} if named else {})
+        case ["order", order, status]:
+            return {"type": "order", "order": order, "status": status}
+        case ["dun", order, channel]:
+            return {"type": "dun", "order": order, "channel": channel}
+        case ["profile", agent]:
+            return {"type": "profile", "agent": agent}
         case ["presence", agent, state]:
             return {"type": "presence", "agent": agent, "state": state}
-        case ["shift", agent, span]:
+        case ["shift", agent, *shift, span]:
             start, _, end = span.partition("-")
-            return {"type": "shift", "agent": agent, "shift": f"of {agent}", "start": start, "end": end}
+            name = shift[0] if shift else f"of {agent}"
+            return {"type": "shift", "agent": agent, "shift": name, "start": start, "end": end}
         case ["profile", agent, group]:
             return {"type": "profile", "agent": agent, "group": group}
         case [agent, "note"]:

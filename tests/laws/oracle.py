@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from csstream.policy import Policy
+from tests.laws import order_oracle
 
 Event = Mapping[str, Any]
 Row = dict[str, Any]
@@ -40,7 +41,8 @@ BOTH_COLUMNS = (
     "first_excluded_long",
     "transferred_unanswered",
 )
-SHOP_COLUMNS = (*BOTH_COLUMNS, "abandoned", "expired", "void", "bot")
+AGENT_COLUMNS = (*BOTH_COLUMNS, *order_oracle.AGENT_COLUMNS)
+SHOP_COLUMNS = (*BOTH_COLUMNS, "abandoned", "expired", "void", "bot", *order_oracle.SHOP_COLUMNS)
 LISTS = ("responses_ms", "first_responses_ms")
 
 
@@ -54,6 +56,9 @@ class Audit:
     agents: dict[tuple[str, str, str], Row] = field(default_factory=dict)
     shops: dict[tuple[str, str], Row] = field(default_factory=dict)
     alerts: list[Row] = field(default_factory=list)
+    orders: dict[str, Row] = field(default_factory=dict)
+    reminders: dict[str, Row] = field(default_factory=dict)
+    scripts: dict[tuple[str, str], Row] = field(default_factory=dict)
     duplicates: int = 0
     conflicts: int = 0
 
@@ -65,6 +70,7 @@ def audit(events: Sequence[Mapping[str, object]], policy: Policy) -> Audit:
     calendar = Calendar(policy)
     agent_amounts: list[tuple[tuple[str, str, str], str, int]] = []
     shop_amounts: list[tuple[tuple[str, str], str, int]] = []
+    script_amounts: list[tuple[tuple[str, str], str, int]] = []
     for shop, customer in sorted(
         {(e["shop"], e["customer"]) for e in standing if e.get("customer") is not None}
     ):
@@ -74,11 +80,31 @@ def audit(events: Sequence[Mapping[str, object]], policy: Policy) -> Audit:
         for wait in story.waits:
             result.alerts += [*level_alerts(story, wait), *closed_alerts(story, wait)]
         result.receptions += [r.fact(story) for r in receptions(story)]
-        result.consults += consults(story)
+        ledger = ledger_of(story, standing)
+        own_consults = consults(story)
+        for row in own_consults:
+            row["presale"], row["ordered"] = ledger.inquiry(date.fromisoformat(row["day"]))
+        result.consults += own_consults
         agent_amounts += [((shop, day, agent), column, n) for day, agent, column, n in agent_figures(story)]
         shop_amounts += [((shop, day), column, n) for day, column, n in shop_figures(story)]
-    result.agents = rows(agent_amounts, BOTH_COLUMNS)
+        for order in ledger.orders:
+            fact = ledger.fact(order)
+            result.orders[fact["fact"]] = fact
+            result.reminders |= {fact["fact"]: fact for fact in ledger.reminder_facts(order)}
+            result.alerts += ledger.alerts(order) if order.created else []
+        for day, agent, column, n in ledger.figures([r["day"] for r in own_consults if r["agent"] is None]):
+            if agent is None:
+                shop_amounts.append(((shop, day), column, n))
+            else:
+                agent_amounts.append(((shop, day, agent), column, n))
+        script_amounts += [((shop, script), column, 1) for script, column in ledger.scripts()]
+    result.agents = rows(agent_amounts, AGENT_COLUMNS)
     result.shops = rows(shop_amounts, SHOP_COLUMNS)
+    for key, column, n in script_amounts:
+        row = result.scripts.setdefault(
+            key, dict.fromkeys(("reminded", "paid_last", "paid_any", "cancelled"), 0)
+        )
+        row[column] += n
     from tests.laws.oracle_floor import floor_alerts  # its second half, which stands on this one
 
     result.alerts += floor_alerts(standing, policy)
@@ -249,6 +275,21 @@ def tell(standing: Sequence[Event], shop: str, customer: str, policy: Policy, ca
     story.voids = void_waits(events, policy)
     story.sessions = sessions(story)
     return story
+
+
+def ledger_of(story: Story, standing: Sequence[Event]) -> order_oracle.Ledger:
+    """What SPEC 6 looks at: the customer's events in effect, and the shop's agents'."""
+    dropped = dropped_by(story.events, marks(story.events), story.policy)
+    timeline = [e for pos, e in enumerate(story.events) if pos not in dropped]
+    return order_oracle.Ledger(
+        story.shop,
+        story.customer,
+        sorted(timeline, key=lambda e: order_oracle.takes_effect(e, rank(e))),
+        [e for e in standing if e["shop"] == story.shop and e.get("customer") is None],
+        story.clock,
+        story.policy,
+        lambda e: is_courtesy(Message(0, e), story.policy),
+    )
 
 
 def messages(events: Sequence[Event]) -> list[Message]:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from csstream.policy import load, with_settings
-from tests.laws.logs import logs, logs_with_copies
+from tests.laws.logs import MIXED, logs, logs_with_copies
 from tests.laws.oracle import Audit, audit
 from tests.laws.views import ordered, program
 
@@ -41,6 +41,22 @@ POLICIES = {
             "wait_ttl=1h",
         ],
     ),
+    "quick": with_settings(
+        load("handbook"),
+        [
+            "unpaid.stages=60s chat,5m chat+sms,30m lost",
+            "unpaid.quiet=23:30-00:30",
+            "unpaid.max_per_24h=2",
+            "unpaid.min_gap=60s",
+            "unpaid.grace=100s",
+            "unpaid.cod_contact=30s",
+            "attribution.lookback=10m",
+            "attribution.reversal=30m",
+            "attribution.aftersale=30m",
+            "attribution.order_ttl=2h",
+            "attribution.final_window=1d",
+        ],
+    ),
     "open end": with_settings(load("handbook"), ["wait_ttl=none", "long_wait=none", "session_gap=30s"]),
 }
 
@@ -62,4 +78,16 @@ def test_an_auditor_with_the_contract_in_hand_gets_the_same_figures(log: Any, po
 @given(log=logs_with_copies(shops=2), policy=st.sampled_from(sorted(POLICIES)))
 @settings(max_examples=1_000, deadline=None)
 def test_duplicates_and_conflicts_are_settled_as_the_contract_says(log: Any, policy: str) -> None:
+    assert_agree(log, policy)
+
+
+@given(log=logs(max_size=30, kinds=MIXED), policy=st.sampled_from(sorted(POLICIES)))
+@settings(max_examples=1_500, deadline=None)
+def test_orders_are_read_twice_and_agree(log: Any, policy: str) -> None:
+    assert_agree(log, policy)
+
+
+@given(log=logs_with_copies(shops=2, kinds=MIXED), policy=st.sampled_from(("handbook", "quick")))
+@settings(max_examples=500, deadline=None)
+def test_orders_agree_with_copies_and_shops(log: Any, policy: str) -> None:
     assert_agree(log, policy)

@@ -33,7 +33,7 @@ from tests.laws.live import (
 )
 from tests.laws.logs import logs, logs_with_copies
 from tests.laws.test_agreement import POLICIES
-from tests.laws.views import by_customer, newest, ordered, program, read
+from tests.laws.views import by_customer, crews_of, newest, ordered, program, read
 
 policies = st.sampled_from(("handbook", "jd", "closing"))
 many = settings(max_examples=1_000, deadline=None)
@@ -42,11 +42,11 @@ many = settings(max_examples=1_000, deadline=None)
 def facts_of(log: Any, auditor: Auditor) -> list[AnyFact]:
     """All facts of a log."""
     events = read(log)
-    clocks = newest(events, auditor.policy)
+    clocks, crews = newest(events, auditor.policy), crews_of(events, auditor)
     return [
         fact
         for (shop, customer), own in by_customer(events).items()
-        for fact in auditor.story(shop, customer, own, clocks[shop], lambda _agent, _ts: None).facts.all()
+        for fact in auditor.story(shop, customer, own, clocks[shop], crews[shop]).facts.all()
     ]
 
 

@@ -9,18 +9,21 @@ import msgspec
 from csstream.core.audit import Auditor
 from csstream.core.canon import Standing
 from csstream.core.changes import Change, instant, of_agent
-from csstream.core.facts import AnyFact, Consult, Reception, Wait
+from csstream.core.crew import Crew
+from csstream.core.facts import AnyFact, Consult, Order, Reception, Reminder, Wait
+from csstream.core.orders.scripts import COLUMNS, outcomes
 from csstream.core.rules import Alert
 from csstream.core.scoreboard import Scoreboard
-from csstream.events import Event, OfAgent, Profile, Reject, decode
+from csstream.core.scores import SHOP_ONLY
+from csstream.events import Event, OfAgent, Profile, Reject, Shift, decode
 from csstream.policy import Policy
-from csstream.replay.tell import groups_of
 from tests.laws.oracle import Audit
 
 WAIT_FIELDS = (
     "shop", "customer", "wait", "since", "until", "ms", "outcome", "class", "messages", "first_any_ms",
     "answered_by", "legs", "levels",
 )  # fmt: skip
+CONSULT_FIELDS = ("shop", "customer", "agent", "day", "replied_any", "replied_strict", "presale", "ordered")
 ALERT_FIELDS = (
     "alert", "rule", "state", "severity", "shop", "agent", "customer", "since", "ts", "end", "outcome", "value", "divert_to",
 )  # fmt: skip
@@ -64,19 +67,22 @@ def told(events: Sequence[Event], policy: Policy, clocks: Mapping[str, int] | No
     if clocks is None:
         clocks = newest(events, policy)
     auditor = Auditor(policy)
+    crews = crews_of(events, auditor)
     facts: list[AnyFact] = []
     alerts: list[Alert] = []
     changes: dict[str, list[Change]] = defaultdict(list)
     duplicates = conflicts = 0
-    groups = {
-        shop: groups_of([e for e in events if e.shop == shop and isinstance(e, Profile)]) for shop in clocks
-    }
+    unpaid: list[tuple[str, str, str | None]] = []
+    touched: list[tuple[str, str, str]] = []
     for (shop, customer), own in by_customer(events).items():
-        story = auditor.story(shop, customer, own, clocks[shop], groups[shop], changes[shop])
+        story = auditor.story(shop, customer, own, clocks[shop], crews[shop], changes[shop])
         facts += story.facts.all()
         alerts += story.alerts
         duplicates += story.duplicates
         conflicts += story.conflicts
+        if story.book is not None:
+            unpaid += [(shop, day, agent) for day, agent in story.book.unpaid(clocks[shop])]
+            touched += [(shop, *each) for order in story.book.purchases() for each in outcomes(order)]
     for (shop, _), own in by_agent(events).items():
         standing = Standing(own, policy.lateness_horizon_ms)
         changes[shop] += of_agent(standing.events)
@@ -84,8 +90,20 @@ def told(events: Sequence[Event], policy: Policy, clocks: Mapping[str, int] | No
         conflicts += standing.conflicts
     for shop, own_changes in changes.items():
         own_changes.sort(key=instant)
-        alerts += auditor.floor(shop, [own_changes], clocks[shop], groups[shop])
-    return shaped(facts, alerts, auditor, duplicates, conflicts)
+        alerts += auditor.floor(shop, [own_changes], clocks[shop], crews[shop].group_of)
+    result = shaped(facts, alerts, auditor, duplicates, conflicts, unpaid)
+    for shop, script, column in touched:
+        result.scripts.setdefault((shop, script), dict.fromkeys(COLUMNS, 0))[column] += 1
+    return result
+
+
+def crews_of(events: Sequence[Event], auditor: Auditor) -> dict[str, Crew]:
+    """What is known of each shop's agents."""
+    crews = {event.shop: Crew(auditor.calendar) for event in events}
+    for (shop, _), own in by_agent(events).items():
+        standing = Standing(own, auditor.policy.lateness_horizon_ms).events
+        crews[shop].hear(event for event in standing if isinstance(event, Profile | Shift))
+    return crews
 
 
 def newest(events: Iterable[Event], policy: Policy) -> dict[str, int]:
@@ -98,22 +116,35 @@ def newest(events: Iterable[Event], policy: Policy) -> dict[str, int]:
 
 
 def shaped(
-    facts: Iterable[AnyFact], alerts: Iterable[Alert], auditor: Auditor, duplicates: int, conflicts: int
+    facts: Iterable[AnyFact],
+    alerts: Iterable[Alert],
+    auditor: Auditor,
+    duplicates: int = 0,
+    conflicts: int = 0,
+    unpaid: Iterable[tuple[str, str, str | None]] = (),
 ) -> Audit:
-    """Facts and alerts in the oracle's shape."""
+    """Facts and alerts in the oracle's shape; `unpaid` as (shop, day, responsible)."""
     result = Audit(duplicates=duplicates, conflicts=conflicts)
-    boards: dict[str, Scoreboard] = {}
+    boards: dict[str, Scoreboard] = defaultdict(lambda: Scoreboard(auditor.policy, auditor.calendar))
+    orders: dict[tuple[str, str], list[Order]] = defaultdict(list)
     for fact in facts:
-        boards.setdefault(fact.shop, Scoreboard(auditor.policy, auditor.calendar)).learn(fact)
+        boards[fact.shop].learn(fact)
         plain = msgspec.json.decode(msgspec.json.encode(fact))
         if isinstance(fact, Wait):
             result.waits[fact.wait] = {name: plain[name] for name in WAIT_FIELDS}
         elif isinstance(fact, Reception):
             result.receptions.append(reception_row(plain))
         elif isinstance(fact, Consult):
-            result.consults.append(
-                {n: plain[n] for n in ("shop", "customer", "agent", "day", "replied_any", "replied_strict")}
-            )
+            result.consults.append({name: plain[name] for name in CONSULT_FIELDS})
+        elif isinstance(fact, Order):
+            orders[fact.shop, fact.customer].append(fact)
+            result.orders[fact.fact] = told_of(plain)
+        elif isinstance(fact, Reminder):
+            result.reminders[fact.fact] = told_of(plain)
+    for (shop, _), own in orders.items():
+        boards[shop].learn_orders(own)
+    for shop, day, agent in unpaid:
+        boards[shop].learn_unpaid(day, agent)
     for shop, board in boards.items():
         for (day, agent), scores in board.rows.items():
             if scores.empty():
@@ -126,7 +157,7 @@ def shaped(
                     row[name] = len(value)
                     row[f"{single}_sum_ms"] = sum(value)
                     row[f"{name}_ms"] = sorted(value)
-                elif agent is None or name not in ("abandoned", "expired", "void", "bot"):
+                elif agent is None or name not in SHOP_ONLY:
                     row[name] = value
             if agent is None:
                 result.shops[shop, day] = row
@@ -135,6 +166,11 @@ def shaped(
     plain_alerts = [msgspec.json.decode(msgspec.json.encode(alert)) for alert in alerts]
     result.alerts = [{name: alert[name] for name in ALERT_FIELDS} for alert in plain_alerts]
     return ordered(result)
+
+
+def told_of(plain: dict[str, Any]) -> dict[str, Any]:
+    """A fact about an order as the oracle writes it."""
+    return {n: v for n, v in plain.items() if n not in ("kind", "rev", "policy", "evidence")}
 
 
 def reception_row(plain: dict[str, Any]) -> dict[str, Any]:

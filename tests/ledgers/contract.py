@@ -24,7 +24,7 @@ def step(name: str, rows: dict[bytes, bytes | None]) -> Step:
     """A step with one fact, one dead letter and rows."""
     fact = Consult(
         fact=name, rev=1, shop="s", agent=None, customer="c", ts=1, policy="p", evidence=[],
-        day="2026-11-21", replied_any=True, replied_strict=False,
+        day="2026-11-21", replied_any=True, replied_strict=False, presale=True, ordered="no",
     )  # fmt: skip
     letter = DeadLetter("not_json", "no", Record("cs.chat", 0, 7, b"{"))
     return Step([fact], [], [letter], rows)

@@ -9,8 +9,9 @@ from typing import Any
 
 from csstream.policy import Policy, load
 from csstream.replay import Job, Summary, run
+from tests.laws import order_oracle
 from tests.laws.oracle import Audit
-from tests.laws.views import ALERT_FIELDS, WAIT_FIELDS, ordered, reception_row
+from tests.laws.views import ALERT_FIELDS, CONSULT_FIELDS, WAIT_FIELDS, ordered, reception_row, told_of
 
 HANDBOOK = load("handbook")
 RESULTS = ("facts.jsonl", "alerts.jsonl", "agents.csv", "shops.csv", "dead_letters.jsonl")
@@ -27,7 +28,8 @@ COUNTED = (
     *("responses", "response_sum_ms", "excluded_long", "first_responses", "first_response_sum_ms"),
     *("first_excluded_long", "transferred_unanswered"),
 )
-SHOP_COUNTED = (*COUNTED, "abandoned", "expired", "void", "bot")
+AGENT_COUNTED = (*COUNTED, *order_oracle.AGENT_COLUMNS)
+SHOP_COUNTED = (*COUNTED, "abandoned", "expired", "void", "bot", *order_oracle.SHOP_COLUMNS)
 
 
 def written(log: Iterable[Mapping[str, Any]], path: Path) -> Path:
@@ -68,8 +70,11 @@ def read_back(out: Path) -> Audit:
             start = fact["session"].removeprefix(f"{fact['shop']}|{fact['customer']}|")
             found.receptions.append(reception_row(fact | {"session": f"||{start}"}))
         elif fact["kind"] == "consult":
-            names = ("shop", "customer", "agent", "day", "replied_any", "replied_strict")
-            found.consults.append({name: fact[name] for name in names})
+            found.consults.append({name: fact[name] for name in CONSULT_FIELDS})
+        elif fact["kind"] == "order":
+            found.orders[fact["fact"]] = told_of(fact)
+        elif fact["kind"] == "reminder":
+            found.reminders[fact["fact"]] = told_of(fact)
     found.alerts = [{name: a[name] for name in ALERT_FIELDS} for a in lines(out / "alerts.jsonl")]
     counts = json.loads((out / "manifest.json").read_text())["counts"]
     found.duplicates, found.conflicts = counts["duplicates"], counts["conflicts"]

@@ -1,12 +1,13 @@
 """The columns that tables share: each figure reads and sorts alike wherever it stands."""
 
 from csstream.replay import charts
-from csstream.replay.figures import Row, count, length, percent, seconds, share, whole
+from csstream.replay.figures import Row, count, length, percent, seconds, share, whole, yuan
 from csstream.replay.markup import Html, ident, join, tag
 from csstream.replay.report.table import Column
 
 
-def _cell(shown: str, value: float | None, *more: str) -> Html:
+def cell(shown: str, value: float | None, *more: str) -> Html:
+    """A figure as shown, and by what it sorts."""
     # What sorts is the value; a cell without a sample sorts last, in either direction.
     return tag("td", shown, *more, class_="n", data_v="" if value is None else f"{value:.6g}")
 
@@ -18,24 +19,29 @@ def named(zh: str, en: str, name: str) -> Column:
 
 def counted(zh: str, en: str, name: str) -> Column:
     """A column of counts."""
-    return Column(zh, en, lambda row: _cell(count(whole(row, name)), whole(row, name)))
+    return Column(zh, en, lambda row: cell(count(whole(row, name)), whole(row, name)))
 
 
 def timed(zh: str, en: str, name: str) -> Column:
     """A column of measured times, from seconds."""
-    return Column(zh, en, lambda row: _cell(length(seconds(row, name)), seconds(row, name)))
+    return Column(zh, en, lambda row: cell(length(seconds(row, name)), seconds(row, name)))
+
+
+def money(zh: str, en: str, name: str) -> Column:
+    """A column of money, from fen."""
+    return Column(zh, en, lambda row: cell(yuan(whole(row, name)), whole(row, name)))
 
 
 def ratio(zh: str, en: str, part: str, total: str, *, drawn: bool = False) -> Column:
     """A column of shares, numerator and denominator beside them; `drawn` with a small bar."""
 
-    def cell(row: Row) -> Html:
+    def shown(row: Row) -> Html:
         over, under, value = whole(row, part), whole(row, total), share(row, part, total)
         picture = join((charts.bar(value), " ")) if drawn else Html("")
         of = tag("small", f"{count(over)} / {count(under)}") if under else Html("")
-        return _cell(join((picture, percent(over, under))), value, of)
+        return cell(join((picture, percent(over, under))), value, of)
 
-    return Column(zh, en, cell)
+    return Column(zh, en, shown)
 
 
 FIGURES = (

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from csstream.core.facts import Wait
 from csstream.replay.figures import Cell, Row
+from csstream.replay.lost import LostInquiry
 
 BOUNDS_S = (5, 10, 15, 20, 30, 45, 60, 100, 180, 300, 600, 1800)
 """Bounds of the distribution of responses (SPEC 5)."""
@@ -45,5 +46,9 @@ class ReportInput:
     """By shop, its clock at the end (epoch ms): how long open waits are."""
     alerts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Number of alerts by (rule, severity)."""
+    lost: Sequence[LostInquiry] = ()
+    """Lost inquiries, the longest waits first."""
+    scripts: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
+    """By shop and reminder script: `reminded`, `paid_last`, `paid_any`, `cancelled`."""
     dead_letters: Mapping[str, int] = field(default_factory=dict)
     """Rejected lines by reason."""

@@ -13,7 +13,7 @@ from importlib.resources import files
 
 from csstream.replay.figures import count
 from csstream.replay.markup import Html, both, ident, join, tag
-from csstream.replay.report import agents, alerts, glance, longest, reading, rejected, shops, sources
+from csstream.replay.report import agents, alerts, glance, longest, orders, reading, rejected, shops, sources
 from csstream.replay.report.input import ReportInput
 
 
@@ -80,6 +80,8 @@ def _sections(report: ReportInput) -> Iterable[_Section]:
     yield _Section("glance", "总览", "At a glance", glance.body(report))
     yield _Section("shops", "店铺", "Shops", shops.body(report))
     yield _Section("agents", "客服", "Agents, worst first", agents.body(report))
+    if orders.any_orders(report):
+        yield _Section("orders", "订单与转化", "Orders and conversion", orders.body(report))
     yield _Section("longest", "最长等待", "The longest waits", longest.body(report))
     if report.alerts:
         yield _Section("alerts", "告警", "Alerts", alerts.body(report))

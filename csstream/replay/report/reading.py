@@ -26,6 +26,10 @@ _READING = (
         "A response counts on the day of the reply, a wait on the day it began, abandoned, expired and handed on when they ended. Percentiles are exact (linear interpolation), ratios are rounded half up, with numerator / denominator beside them.",
     ),
     (
+        "咨询转化：当日咨询且近期没有订单（售前）或其后下了新单的顾客；最终下单含其后的结算窗口。付款转化按下单日计，以人计，不含货到付款；两者不相乘。",
+        "Inquiry conversion: customers who asked that day and had no recent order (pre-sale), or made a new one; the final figure includes the window after the day. Payment conversion: persons, by the day of the order, cash on delivery left out. The two are never multiplied.",
+    ),
+    (
         "“–” 表示没有样本或未计算，不是零。",
         "“–” means no sample or not computed; it is not zero.",
     ),

@@ -1,0 +1,492 @@
+"""The orders of one customer: one fold, forward only, in canonical order (SPEC 6).
+
+Like the conversation it knows neither late events nor spam: it is told what stands, and told again when that
+changes. Of the chat it keeps what a later order may look back to; of each order what `purchase.py` says. The caps on
+reminders are the customer's, so all his orders lie in one book and their dues are worked off in one order.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct, field, msgpack
+
+from csstream.core import facts
+from csstream.core.conversation import NEVER, Rules
+from csstream.core.crew import Crew
+from csstream.core.orders.memo import numbers
+from csstream.core.orders.owner import conflicts_of, owner_of, taken_back
+from csstream.core.orders.purchase import EVIDENCE, SEQUENCE, Asking, Memo, Purchase, fen
+from csstream.core.orders.terms import Step
+from csstream.events import Dun, Event, Message, Order, canonical
+
+DAY_MS: Final = 86_400_000
+
+
+class Inquiry(Struct, array_like=True):
+    """The customer's first question of a local day, and what came of it."""
+
+    ts: int
+    day_end: int
+    final: int
+    presale: bool
+    ordered: str = "no"
+
+
+class State(Struct, array_like=True):
+    """All that the book keeps; instants in epoch ms, -1 for none. Names and goods last heard of stand last."""
+
+    wrote: int = -1
+    asked: list[str] = field(default_factory=list)  # goods asked for since the last answer
+    replies: dict[str, tuple[int, str]] = field(default_factory=dict)  # agent: last reply
+    about: dict[str, tuple[int, str, str]] = field(default_factory=dict)  # goods: last reply about them
+    spoke: dict[str, int] = field(default_factory=dict)  # agent: last effective message, reply or not
+    orders: dict[str, Purchase] = field(default_factory=dict)
+    called: list[int] = field(default_factory=list)  # when somebody was asked to remind the customer
+    inquiries: dict[str, Inquiry] = field(default_factory=dict)  # by local day
+    midnight: int = NEVER  # the next one at which unpaid orders are counted
+
+
+encode_state = msgpack.Encoder().encode
+decode_state = msgpack.Decoder(State).decode
+
+
+class Bookings:
+    """What a book has concluded for good: orders that gave way to another of their name, and unpaid ones by day."""
+
+    __slots__ = ("orders", "unpaid")
+
+    def __init__(self) -> None:
+        self.orders: list[Purchase] = []
+        self.unpaid: list[tuple[str, str | None]] = []
+        """One entry for each unpaid order and local day: the day, and who was responsible at its end."""
+
+
+class Book:
+    """The fold over one customer's standing events. Feed it in canonical order only."""
+
+    __slots__ = ("_plans", "_running", "crew", "customer", "out", "rules", "shop", "state", "terms")
+
+    def __init__(
+        self, rules: Rules, crew: Crew, shop: str, customer: str, state: State | None = None
+    ) -> None:
+        self.rules = rules
+        self.terms = rules.terms
+        self.crew = crew
+        self.shop = shop
+        self.customer = customer
+        self.out = Bookings()
+        self.state = State() if state is None else state
+        self._running = [o for o in self.state.orders.values() if o.running and o.lost < 0]
+        self._plans: dict[str, list[Step]] = {}
+
+    def play(self, events: Sequence[Event]) -> None:
+        """Fold events; all that lies before each has come to pass. Types of no concern here change nothing."""
+        for event in _in_effect(events):
+            if type(event) is Message:
+                if not event.internal:
+                    self._message(event)
+            elif type(event) is Order:
+                self._order(event)
+            elif type(event) is Dun:
+                self._dun(event)
+
+    # ---- the chat ---------------------------------------------------------------------------------------
+
+    def _message(self, m: Message) -> None:
+        t = m.ts_ms
+        self.pass_time(t)
+        s = self.state
+        if m.sender == "customer":
+            s.wrote = t
+            if m.sku is not None:
+                s.asked.append(m.sku)
+            self._inquire(m, t)
+        elif m.sender in self.rules.response:
+            self._answer(m, t)
+
+    def _answer(self, m: Message, t: int) -> None:
+        s = self.state
+        agent = m.agent
+        if type(agent) is str:
+            s.spoke[agent] = t
+            if s.wrote >= 0 and t - s.wrote <= self.terms.lookback:
+                s.replies.pop(agent, None)
+                s.replies[agent] = t, m.id
+                for sku in s.asked if m.sku is None else (*s.asked, m.sku):
+                    s.about.pop(sku, None)
+                    s.about[sku] = t, agent, m.id
+            for order in s.orders.values():
+                if order.created >= 0 and order.paid < 0 and agent not in order.followed:
+                    order.followed.append(agent)
+        s.asked = []
+        for order in self._running:
+            self._contact(order, t, ("chat",), m.id)
+
+    def _inquire(self, m: Message, t: int) -> None:
+        calendar = self.terms.calendar
+        day = calendar.day(t)
+        if day.name not in self.state.inquiries and not self.rules.courtesy(m):
+            final = calendar.days_after(day, self.terms.final_days)
+            self.state.inquiries[day.name] = Inquiry(t, day.end_ms, final, self._presale(t))
+
+    def _presale(self, t: int) -> bool:
+        """Whether no order of the customer is so recent that the question may be about it."""
+        since = t - self.terms.aftersale
+        for order in self.state.orders.values():
+            if order.last + self.terms.ttl < t:
+                continue
+            if order.paid >= since and order.paid >= 0:
+                return False
+            gone = order.closed >= 0 or order.cancelled >= 0 or order.lost >= 0
+            if order.created >= since and order.created >= 0 and not gone:
+                return False
+        return True
+
+    # ---- orders -----------------------------------------------------------------------------------------
+
+    def _order(self, e: Order) -> None:
+        t = e.ts_ms
+        self.pass_time(t)
+        order = self._known(e.order, t)
+        if order is None:
+            order = self.state.orders[e.order] = Purchase(e.order, self._name(e.order, t), t, t)
+        order.last = t
+        if len(order.evidence) < EVIDENCE:
+            order.evidence.append(e.id)
+        status = e.status
+        if status == "created":
+            if order.created < 0:
+                self._create(order, e, t)
+        elif status != "memo":
+            self._reach(order, status, e, t)
+        if status != "memo":
+            order.status = status
+        if e.memo is not None:
+            self._note(order, e.memo, t)
+
+    def _known(self, name: str, t: int) -> Purchase | None:
+        """The order of that name, if its last event is not too long ago."""
+        order = self.state.orders.get(name)
+        return order if order is not None and t <= order.last + self.terms.ttl else None
+
+    def _name(self, name: str, t: int) -> str:
+        old = self.state.orders.pop(name, None)
+        if old is None:
+            return name
+        self._leave(old)
+        self.out.orders.append(old)
+        return f"{name}@{t}"
+
+    def _create(self, order: Purchase, e: Order, t: int) -> None:
+        s, terms = self.state, self.terms
+        order.created = t
+        order.created_fen = fen(e.amount)
+        order.cod = bool(e.cod)
+        deadline = e.pay_deadline if isinstance(e.pay_deadline, int) else None
+        order.deadline = terms.deadline(t, order.cod, deadline)
+        order.memo, order.early_memo = order.early_memo, None
+        since = t - terms.lookback
+        order.helped = [agent for agent, (ts, _) in s.replies.items() if ts >= since]
+        if order.helped:
+            last = order.helped[-1]
+            order.by_chat = last, s.replies[last][1]
+        ordered = {item.sku for item in e.items or ()}
+        for sku, (ts, agent, reply) in reversed(s.about.items()):
+            if sku in ordered and ts >= since:
+                order.by_sku = agent, reply
+                break
+        for inquiry in s.inquiries.values():
+            if t < inquiry.final and inquiry.ordered != "same_day":
+                inquiry.ordered = "same_day" if t < inquiry.day_end else "final"
+        if order.running:
+            order.window = t - 1
+            self._running.append(order)
+            self._await(order, 0)
+            if not order.cod and s.midnight == NEVER:
+                s.midnight = terms.calendar.day(t).end_ms
+
+    def _reach(self, order: Purchase, status: str, e: Order, t: int) -> None:
+        if status == "paid" and order.paid < 0:
+            order.paid_own_fen = fen(e.amount)
+        if status == "refunded":
+            order.refunds.append((t, fen(e.amount)))
+        if status in _INSTANTS and getattr(order, status) < 0:
+            setattr(order, status, t)
+        if order.end < 0:
+            order.end, order.end_status = t, status
+            if t != self.state.midnight:  # else it was unpaid at that midnight, which is still to be counted
+                self._leave(order)
+            waiting = order.waiting()
+            if waiting is not None:
+                waiting.state, waiting.ended = "moot", t
+
+    def _leave(self, order: Purchase) -> None:
+        """The order needs no more watching."""
+        self._running = [other for other in self._running if other is not order]
+        self._plans.pop(order.name, None)
+        if not self._running:
+            self.state.midnight = NEVER
+
+    def _note(self, order: Purchase, text: str, t: int) -> None:
+        agent = next((a for n in numbers(text) if (a := self.crew.with_number(n, t)) is not None), None)
+        memo = Memo(t, agent, -1 if agent is None else self.state.spoke.get(agent, -1))
+        if order.created < 0:
+            order.early_memo = memo
+        if t <= order.settlement(self.terms.reversal):
+            order.memo = memo
+
+    # ---- reminders --------------------------------------------------------------------------------------
+
+    def _dun(self, e: Dun) -> None:
+        t = e.ts_ms
+        self.pass_time(t)
+        order = self._known(e.order, t)
+        if order is None or not order.running:
+            return
+        order.last_script = e.script
+        if e.script is not None and e.script not in order.scripts:
+            order.scripts.append(e.script)
+        self._contact(order, t, ("chat", "sms") if e.channel == "phone" else (e.channel,), e.id)
+
+    def _contact(self, order: Purchase, t: int, channels: Sequence[str], event_id: str) -> None:
+        if not order.running:
+            return
+        if t > order.window:
+            for channel in channels:
+                order.seen.setdefault(channel, event_id)
+            return
+        waiting = order.waiting()
+        if waiting is None:
+            return
+        seen = [channel for channel in waiting.missing if channel in channels]
+        if seen:
+            waiting.evidence.append(event_id)
+            waiting.missing = [channel for channel in waiting.missing if channel not in seen]
+            if not waiting.missing:
+                waiting.state, waiting.ended = "done", t
+
+    def _steps(self, order: Purchase) -> list[Step]:
+        steps = self._plans.get(order.name)
+        if steps is None:
+            steps = self._plans[order.name] = self.terms.steps(order.created, order.cod)
+        return steps
+
+    def _await(self, order: Purchase, stage: int) -> None:
+        """Wait for the first stage from `stage` on whose plan is before what follows it."""
+        steps = self._steps(order)
+        while stage < len(steps) and steps[stage].plan >= self._following(order, stage):
+            stage += 1
+        order.stage = stage
+        order.due = steps[stage].plan if stage < len(steps) else NEVER
+
+    def _following(self, order: Purchase, stage: int) -> int:
+        """The next plan, or the deadline."""
+        steps = self._steps(order)
+        return min(steps[stage + 1].plan if stage + 1 < len(steps) else NEVER, order.deadline)
+
+    def _allowed(self, t: int) -> int:
+        """The first instant from `t` on that caps and quiet hours allow."""
+        called, terms = self.state.called, self.terms
+        if called:
+            t = max(t, called[-1] + terms.min_gap)
+        if len(called) >= terms.max_per_24h:
+            t = max(t, called[-terms.max_per_24h] + DAY_MS)
+        return terms.quiet.moved(t)
+
+    def _ask(self, order: Purchase, t: int) -> None:
+        """The due of a stage: somebody is asked to remind the customer, if nobody has done so and the caps allow."""
+        stage = order.stage
+        step = self._steps(order)[stage]
+        following = self._following(order, stage)
+        missing = [channel for channel in step.channels if channel not in order.seen]
+        if missing and not order.cod:
+            allowed = self._allowed(t)
+            if allowed > t:
+                if allowed < following:
+                    order.due = allowed
+                else:
+                    self._await(order, stage + 1)
+                return
+            self.state.called = [*self.state.called, t][-self.terms.max_per_24h :]
+        until = min(self.terms.quiet.spend(t, self.terms.grace), following)
+        contacts = {order.seen[channel] for channel in step.channels if channel in order.seen}
+        order.reminders.append(
+            Asking(
+                step.name,
+                t,
+                until,
+                following,
+                bool(missing),
+                "due" if missing else "done",
+                self._responsible(order, t),
+                missing,
+                [order.evidence[0], *sorted(contacts)],
+            )
+        )
+        order.window = until
+        order.seen = {}
+        self._await(order, stage + 1)
+
+    def _responsible(self, order: Purchase, t: int) -> str | None:
+        """The owner, else the duty agent, else the supervisor (None), as known at `t`."""
+        owner = owner_of(self.terms, order).agent
+        return self.crew.on_duty(order.created, t) if owner is None else owner
+
+    # ---- time -------------------------------------------------------------------------------------------
+
+    def pass_time(self, now: int) -> int:
+        """Work off, in order, every due before `now`. Returns the last of them, -1 if there was none."""
+        worked = -1
+        while self._running:
+            order = min(self._running, key=_when)
+            due = order.next_due()
+            if self.state.midnight < now and self.state.midnight <= due:
+                self._count_unpaid()
+            elif due < now:
+                self._work(order, due)
+                worked = due
+            else:
+                break
+        return worked
+
+    def _work(self, order: Purchase, t: int) -> None:
+        last = order.reminders[-1] if order.reminders else None
+        if last is not None and last.state == "due" and last.until == t:
+            last.state = "missed"
+        elif last is not None and last.state == "missed" and not last.passed and last.following == t:
+            last.passed = True
+        elif order.lost < 0 and order.deadline == t:
+            order.lost = t
+            self._leave(order)
+        else:
+            self._ask(order, t)
+
+    def _count_unpaid(self) -> None:
+        """Count the orders unpaid at this midnight, which is not yet over for those that end in its millisecond."""
+        s, calendar = self.state, self.terms.calendar
+        midnight = s.midnight
+        day = calendar.day(midnight - 1).name
+        s.midnight = calendar.day(midnight).end_ms
+        for order in list(self._running):
+            if order.created < midnight and not order.cod:
+                self.out.unpaid.append((day, self._responsible(order, midnight)))
+            if not order.running:
+                self._leave(order)
+
+    def next_due(self) -> int:
+        """The next instant at which time alone concludes something; `NEVER` if none."""
+        return min((order.next_due() for order in self._running), default=NEVER)
+
+    # ---- what is known ----------------------------------------------------------------------------------
+
+    def unpaid(self, now: int) -> list[tuple[str, str | None]]:
+        """The unpaid orders of each local day up to that of the clock, as (day, responsible); `now` is the clock."""
+        found = list(self.out.unpaid)
+        day = self.terms.calendar.day(now)
+        if self.state.midnight == day.start_ms == now:  # the day before has just ended
+            before = self.terms.calendar.day(now - 1).name
+            found += [
+                (before, self._responsible(o, now)) for o in self._running if o.created < now and not o.cod
+            ]
+        found += [(day.name, self._responsible(o, now)) for o in self._running if o.running and not o.cod]
+        return found
+
+    def judge(self, consult: facts.Consult) -> None:
+        """Say of a consult what came of it."""
+        inquiry = self.state.inquiries.get(consult.day)
+        consult.presale = inquiry is not None and inquiry.presale
+        consult.ordered = "no" if inquiry is None else inquiry.ordered
+
+    def purchases(self) -> list[Purchase]:
+        """Every order, those too that gave way to another of their name."""
+        return [*self.out.orders, *self.state.orders.values()]
+
+    def orders(self) -> list[facts.Order]:
+        """The facts of all orders, as they stand."""
+        return [self.order_fact(order) for order in self.purchases()]
+
+    def order_fact(self, order: Purchase) -> facts.Order:
+        """An order as it stands."""
+        terms = self.terms
+        owner = owner_of(terms, order)
+        refunds = order.refunds_fen()
+        known = [amount for _, amount in refunds if amount is not None]
+        evidence = order.evidence if owner.reply is None else [*order.evidence, owner.reply]
+        return facts.Order(
+            fact=f"order|{self.shop}|{self.customer}|{order.name}",
+            rev=1,
+            shop=self.shop,
+            agent=owner.agent,
+            customer=self.customer,
+            ts=order.created if order.created >= 0 else order.first,
+            policy=self.rules.tag,
+            evidence=evidence,
+            order=order.name,
+            status=order.status,
+            owner=owner.agent,
+            reason=owner.reason,
+            assist_order=sorted(x for x in order.helped if x != owner.agent),
+            assist_followup=sorted(x for x in order.followed if x != owner.agent) if order.paid >= 0 else [],
+            conflicts=conflicts_of(terms, order, owner),
+            amount_fen=order.amount_fen,
+            paid_fen=order.paid_fen,
+            refunded_fen=sum(known) if known or not refunds else None,
+            refunds=[facts.Refund(ts, amount) for ts, amount in refunds],
+            created=_instant(order.created),
+            paid=_instant(order.paid),
+            shipped=_instant(order.shipped),
+            cancelled=_instant(order.cancelled),
+            closed=_instant(order.closed),
+            refunded=_instant(order.refunded),
+            lost=_instant(order.lost),
+            taken_back=taken_back(terms, order),
+            cod=order.cod,
+        )
+
+    def reminders(self) -> list[facts.Reminder]:
+        """The facts of all reminders, as they stand."""
+        return [
+            facts.Reminder(
+                fact=f"reminder|{self.shop}|{self.customer}|{order.name}|{asking.stage}",
+                rev=1,
+                shop=self.shop,
+                agent=asking.responsible,
+                customer=self.customer,
+                ts=asking.due,
+                policy=self.rules.tag,
+                evidence=asking.evidence,
+                order=order.name,
+                stage=asking.stage,
+                due=asking.due,
+                until=asking.until,
+                asked=asking.asked,
+                state=asking.state,
+                responsible=asking.responsible,
+            )
+            for order in self.purchases()
+            for asking in order.reminders
+        ]
+
+
+_INSTANTS = frozenset({"paid", "shipped", "cancelled", "closed", "refunded"})
+"""Statuses whose first instant is kept."""
+
+
+def _instant(ts: int) -> int | None:
+    return ts if ts >= 0 else None
+
+
+def _when(order: Purchase) -> tuple[int, int, str]:
+    return order.next_due(), order.created, order.order
+
+
+def _in_effect(events: Sequence[Event]) -> Sequence[Event]:
+    """The events with those of orders at one instant in the sequence in which they take effect."""
+    if len(events) < 2:
+        return events
+    return sorted(events, key=_effect)
+
+
+def _effect(event: Event) -> tuple[int, int, int, str]:
+    ts, rank, name = canonical(event)
+    return ts, rank, SEQUENCE[event.status] if isinstance(event, Order) else 0, name
