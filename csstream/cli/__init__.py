@@ -20,6 +20,7 @@ from csstream.cli.notify import notify
 from csstream.cli.policy import policy
 from csstream.cli.replay import replay
 from csstream.cli.serve import serve
+from csstream.cli.settings import settings
 from csstream.cli.simulate import simulate
 from csstream.cli.topics import topics
 from csstream.cli.worker import worker
@@ -31,20 +32,7 @@ def cli() -> None:
     """Who waits in the chat, for how long, and what it costs: live, and the same in every audit."""
 
 
-for _command in (
-    demo,
-    serve,
-    simulate,
-    replay,
-    import_,
-    diff,
-    explain,
-    topics,
-    worker,
-    notify,
-    alerts,
-    policy,
-):
+for _command in (demo, serve, simulate, replay, import_, diff, explain, topics, worker, notify, alerts, policy, settings):
     cli.add_command(_command)
 
 

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from csstream.cli.options import Failure, Instant, Span, epoch_ms
 from csstream.cli.output import writing
+from csstream.cli.told import BROKER, connection, reading, settings_options
 from csstream.policy import load
 
 
@@ -66,15 +67,7 @@ from csstream.policy import load
     is_flag=True,
     help="With --to kafka: from now on (or --start), each event when its time has come.",
 )
-@click.option(
-    "--broker",
-    default="127.0.0.1:9092",
-    show_default=True,
-    envvar="CSSTREAM_BROKER",
-    show_envvar=True,
-    metavar="HOST:PORT,...",
-    help="With --to kafka.",
-)
+@settings_options(*BROKER, "topics.prefix")
 def simulate(
     start: datetime,
     disorder: float,
@@ -82,7 +75,6 @@ def simulate(
     out: Path | None,
     to: str | None,
     live: bool,
-    broker: str,
     **given: Any,
 ) -> None:
     """A shop's traffic, seeded: as JSON lines to a file or standard output, or to the topics.
@@ -99,6 +91,7 @@ def simulate(
         raise click.UsageError("--live goes with --to kafka")
     if live and click.get_current_context().get_parameter_source("start") is ParameterSource.DEFAULT:
         start = datetime.now(UTC)
+    told = {name: given.pop(name) for name in tuple(given) if name.startswith("setting_")}
     start_ms = epoch_ms(start, load("handbook"))
     if given["messages"] is None and given["hours"] is None:
         given["hours"] = 24.0
@@ -114,7 +107,7 @@ def simulate(
     if to is not None:
         if out is not None:
             raise click.UsageError("--to kafka or --out FILE, not both")
-        _deliver(broker, lines(plan), live)
+        _deliver(told, lines(plan), live)
         return
     with writing(out) as stream:
         for line in lines(plan):
@@ -122,12 +115,13 @@ def simulate(
             stream.write(b"\n")
 
 
-def _deliver(broker: str, events: Iterable[bytes], live: bool) -> None:
+def _deliver(told: dict[str, str | None], events: Iterable[bytes], live: bool) -> None:
     from csstream.kafka.deliver import DeliveryError, deliver
-    from csstream.ledgers.kafka import Connection, UnreachableError
+    from csstream.ledgers.kafka import UnreachableError
 
+    settings = reading(told)
     try:
-        number = asyncio.run(deliver(Connection(broker), events, live=live))
+        number = asyncio.run(deliver(connection(settings), events, settings.topics_prefix, live=live))
     except (DeliveryError, UnreachableError) as error:
         raise Failure(str(error)) from error
-    click.echo(f"{number} events written to {broker}", err=True)
+    click.echo(f"{number} events written to {settings.broker}", err=True)

@@ -6,26 +6,19 @@ import logging
 import click
 
 from csstream.cli.options import Failure
+from csstream.cli.told import BROKER, connection, reading, settings_options
 
 
 @click.command()
-@click.option(
-    "--broker",
-    default="127.0.0.1:9092",
-    show_default=True,
-    envvar="CSSTREAM_BROKER",
-    show_envvar=True,
-    metavar="HOST:PORT,...",
-)
+@settings_options(*BROKER, "topics.prefix")
 @click.option(
     "--partitions",
     type=click.IntRange(min=1),
     help="Of topics made anew. Default: 12, or as the inputs have.",
 )
-@click.option("--prefix", default="cs.", show_default=True, help="How the names of all topics begin.")
 @click.option("--plan", "planning", is_flag=True, help="Change nothing; print what would be done.")
 @click.option("--check", is_flag=True, help="Change nothing; exit status 1 unless all is as it must be.")
-def topics(broker: str, partitions: int | None, prefix: str, planning: bool, check: bool) -> None:
+def topics(partitions: int | None, planning: bool, check: bool, **given: str | None) -> None:
     """Create and check the Kafka topics: equal partitions, compaction, retention, copies.
 
     \b
@@ -33,23 +26,24 @@ def topics(broker: str, partitions: int | None, prefix: str, planning: bool, che
     csstream topics --broker 127.0.0.1:9092 --partitions 24
     """
     from csstream.kafka import topics as kafka
-    from csstream.ledgers.kafka import Connection, UnreachableError
+    from csstream.ledgers.kafka import UnreachableError
 
     # Of a broker that is away, our own error says all there is to say.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     if planning and check:
         raise click.UsageError("--plan or --check, not both")
-    connection = Connection(broker)
-    _, _, wanted = kafka.named(prefix)
+    told = reading(given)
+    reached = connection(told)
+    _, _, wanted = kafka.named(told.topics_prefix)
     try:
         if planning or check:
-            changes = asyncio.run(kafka.check(connection, wanted, asked=partitions))
+            changes = asyncio.run(kafka.check(reached, wanted, asked=partitions))
         else:
-            changes = asyncio.run(kafka.ensure(connection, wanted, asked=partitions))
+            changes = asyncio.run(kafka.ensure(reached, wanted, asked=partitions))
     except (kafka.TopicsError, UnreachableError) as error:
         raise Failure(str(error)) from error
     for change in changes:
-        click.echo(change.line(broker))
+        click.echo(change.line(told.broker))
     if not changes:
         click.echo("all topics are as they must be")
     elif check:

@@ -14,16 +14,16 @@ import faust
 from faust.app.base import BootStrategy
 
 from csstream.kafka.consumer import (
-    HEARTBEAT_S,
+    BEATS,
     REBALANCE_S,
     REQUEST_S,
-    SESSION_S,
     Consumer,
     RecordList,
     Transport,
     Whole,
 )
 from csstream.ledgers.kafka import Connection
+from csstream.settings import Settings
 
 
 class Boot(BootStrategy):
@@ -53,14 +53,14 @@ class App(faust.App):
 
 
 def topology(
-    name: str, connection: Connection, inputs: Sequence[str], put: Callable[[RecordList], None]
+    settings: Settings, connection: Connection, inputs: Sequence[str], put: Callable[[RecordList], None]
 ) -> App:
-    """The application `name`, whose processor hands every list fetched from `inputs` to `put`.
+    """The application, whose processor hands every list fetched from `inputs` to `put`.
 
     `put` must not wait: a processor that waits for one partition holds up all of them.
     """
     app = App(
-        name,
+        settings.application,
         connection,
         broker=[f"kafka://{address}" for address in connection.broker.split(",")],
         store="memory://",
@@ -71,8 +71,8 @@ def topology(
         stream_buffer_maxsize=4_096,  # lists; what is at hand is bounded by records and bytes, in the partitions
         broker_commit_interval=3_600.0,
         broker_commit_every=1 << 60,
-        broker_session_timeout=SESSION_S,
-        broker_heartbeat_interval=HEARTBEAT_S,
+        broker_session_timeout=settings.group_session_s,
+        broker_heartbeat_interval=settings.group_session_s / BEATS,
         broker_rebalance_timeout=REBALANCE_S,
         broker_request_timeout=REQUEST_S,
         broker_max_poll_interval=1_000.0,

@@ -36,8 +36,9 @@ FETCH_BYTES = 2 << 20
 LIST_RECORDS = 5_000
 """Most records that one fetch hands on."""
 
-SESSION_S = 10.0
-HEARTBEAT_S = 2.0
+BEATS = 5
+"""Heartbeats in a session."""
+
 REBALANCE_S = 20.0
 REQUEST_S = 30.0
 
@@ -116,8 +117,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
-            session_timeout_ms=int(SESSION_S * 1000),
-            heartbeat_interval_ms=int(HEARTBEAT_S * 1000),
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
             rebalance_timeout_ms=int(REBALANCE_S * 1000),
         )
 
@@ -199,7 +200,7 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.round = 0
         self.looks = {}
-        self.known_s = -SESSION_S
+        self.known_s = float("-inf")
         self._open: set[TP] = set()
         super().__init__(*args, **kwargs)
         self.connection = cast("Any", self.app).connection

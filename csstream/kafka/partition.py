@@ -23,7 +23,7 @@ from faust.types import TP
 from csstream.core.engine import Process, Record, Step
 from csstream.core.metrics import ALERT_DELAY_S, LOAD_S
 from csstream.exporter import Steps
-from csstream.kafka.consumer import HEARTBEAT_S, Consumer, Look, RecordList
+from csstream.kafka.consumer import Consumer, Look, RecordList
 from csstream.ledgers import FencedError, LedgerError
 from csstream.ledgers.kafka import KafkaLedger, RefusedError
 from csstream.runner import STEP_RECORDS, GapError, Runner
@@ -52,7 +52,7 @@ AGAIN_S = 2.0
 BROKEN_S = 30.0
 """Until a partition that could not be loaded, or does not fit, is tried again."""
 
-FENCED_S = 2 * HEARTBEAT_S
+FENCED_S = 4.0
 """After a fence: time for the group to tell us that the partition is not ours any more."""
 
 log = logging.getLogger(__name__)

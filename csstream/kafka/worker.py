@@ -16,20 +16,21 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from csstream import __version__
 from csstream.core.board import Board
-from csstream.exporter import DEFAULT_PORT, Exporter, Reading, Snapshot, Snapshots
+from csstream.exporter import Exporter, Reading, Snapshot, Snapshots
 from csstream.kafka.app import topology
-from csstream.kafka.consumer import SESSION_S, RecordList
+from csstream.kafka.consumer import RecordList
 from csstream.kafka.partition import GATHER_S, TRANSACTIONS, Counts, Partition
 from csstream.kafka.partitioner import misplaced
 from csstream.kafka.topics import look, named, plan, refuse
 from csstream.ledgers.kafka import Connection, KafkaLedger
 from csstream.policy import Policy
 from csstream.runner import Runner
+from csstream.settings import Settings
 
 SHOW_S = 1.0
 """How often figures are taken."""
@@ -52,24 +53,16 @@ class WorkerError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerOptions:
-    """What a worker is told. `application` names the group and the transactions, `prefix` begins the names of all
-    topics; port 0 is any free one."""
+    """What a worker is told."""
 
     connection: Connection
     policy: Policy
-    application: str = "csstream"
-    prefix: str = "cs."
-    partitioner: str = "murmur2"
-    host: str = "127.0.0.1"
-    port: int = DEFAULT_PORT
-    max_wait_s: float = 5.0
-    delay_ms: int = 0
-    agents: int = 500
+    settings: Settings = field(default_factory=Settings)
 
 
 async def work(options: WorkerOptions) -> None:
     """Run until SIGTERM or SIGINT. Raises `WorkerError`, `TopicsError`, `UnreachableError`, `ExporterError`."""
-    inputs, _, topics = named(options.prefix)
+    inputs, _, topics = named(options.settings.topics_prefix)
     existing, brokers = await look(options.connection, topics)
     refuse(plan(existing, topics, brokers=brokers), options.connection.broker)
     worker = Worker(options, existing[inputs[0]].partitions)
@@ -82,16 +75,18 @@ class Worker:
 
     def __init__(self, options: WorkerOptions, partitions: int) -> None:
         self.options = options
+        self.settings = options.settings
         self._partitions = partitions
         self.counts = Counts()
         self.owned: dict[int, Partition] = {}
         self.exporter = Exporter()
+        self._delay_ms = round(self.settings.live_delay_s * 1000)
         self._round = 0
         self._joined = False
         self._asked = asyncio.Event()
-        self._snapshots = Snapshots(__version__, options.policy.tag, options.agents)
-        self._inputs, self._outputs, _ = named(options.prefix)
-        self.app = topology(options.application, options.connection, self._inputs, self._put)
+        self._snapshots = Snapshots(__version__, options.policy.tag, self.settings.metrics_agents)
+        self._inputs, self._outputs, _ = named(options.settings.topics_prefix)
+        self.app = topology(self.settings, options.connection, self._inputs, self._put)
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
 
@@ -101,10 +96,10 @@ class Worker:
 
     async def run(self) -> None:
         """Until asked to stop. Raises `WorkerError` where Faust gives up."""
-        address = self.exporter.start(self.options.host, self.options.port)
+        address = self.exporter.start(self.settings.metrics_host, self.settings.metrics_port)
         log.info(
             "worker of %s at %s; /metrics is on %s",
-            self.options.application,
+            self.settings.application,
             self.options.connection.broker,
             address,
         )
@@ -176,12 +171,12 @@ class Worker:
         options = self.options
         ledger = KafkaLedger(
             options.connection,
-            options.application,
+            self.settings.application,
             number,
             self._inputs,
             self._outputs,
             policy=options.policy.tag,
-            group=options.application,
+            group=self.settings.application,
         )
         runner = Runner(
             options.policy,
@@ -189,7 +184,7 @@ class Worker:
             self._inputs,
             process=self.counts.process,
             failed=self.counts.failed,
-            misplaced=misplaced(options.partitioner, number, self._partitions),
+            misplaced=misplaced(self.settings.partitioner, number, self._partitions),
             board=Board(),
         )
         return Partition(
@@ -199,8 +194,8 @@ class Worker:
             self.app.source,
             self._inputs,
             self.counts,
-            max_wait_s=options.max_wait_s,
-            delay_ms=options.delay_ms,
+            max_wait_s=self.settings.merge_max_wait_s,
+            delay_ms=self._delay_ms,
         )
 
     def _put(self, fetched: RecordList) -> None:
@@ -220,7 +215,7 @@ class Worker:
 
     def _leased(self) -> bool:
         """Whether nobody else can own our partitions."""
-        return self._joined and time.monotonic() - self.app.source.known_s < SESSION_S
+        return self._joined and time.monotonic() - self.app.source.known_s < self.settings.group_session_s
 
     def _snapshot(self) -> Snapshot:
         shown = [p for p in self.owned.values() if p.state == "ready" and p.runner.is_open and self._leased()]
@@ -266,7 +261,7 @@ class Worker:
                 return f"partition {number}: the broker does not answer"
             if partition.clock_ms is None:
                 return f"partition {number}: no time yet"
-            if now_ms - partition.clock_ms > BEHIND_S * 1000 + self.options.delay_ms:
+            if now_ms - partition.clock_ms > BEHIND_S * 1000 + self._delay_ms:
                 lag = sum(partition.lag().values())
                 return f"partition {number} is {(now_ms - partition.clock_ms) / 1000:.0f} s behind, {lag} records"
         return None

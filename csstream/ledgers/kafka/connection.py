@@ -30,6 +30,9 @@ class Connection:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    key_password: str | None = field(default=None, repr=False)
     request_timeout_ms: int = 40_000
 
     def __post_init__(self) -> None:
@@ -39,6 +42,12 @@ class Connection:
             )
         if self.sasl_mechanism not in MECHANISMS:
             raise ValueError(f"SASL mechanism {self.sasl_mechanism!r}: choose one of {', '.join(MECHANISMS)}")
+        if self.security_protocol.startswith("SASL") and (self.username is None or self.password is None):
+            raise ValueError(
+                f"{self.security_protocol} wants a user and a password: give kafka.username and kafka.password_file"
+            )
+        if self.security_protocol.endswith("SSL"):
+            self._tls()  # files that cannot be read are told at once, and not by the first client
 
     def settings(self, name: str) -> dict[str, Any]:
         """What every aiokafka client takes; `name` is how the broker's logs and quotas call it."""
@@ -49,12 +58,25 @@ class Connection:
             "security_protocol": self.security_protocol,
         }
         if self.security_protocol.endswith("SSL"):
-            given["ssl_context"] = ssl.create_default_context(cafile=self.ca_file)
+            given["ssl_context"] = self._tls()
         if self.security_protocol.startswith("SASL"):
             given["sasl_mechanism"] = self.sasl_mechanism
             given["sasl_plain_username"] = self.username
             given["sasl_plain_password"] = self.password
         return given
+
+    def _tls(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.cert_file is not None:
+                context.load_cert_chain(self.cert_file, self.key_file, self.key_password or "")
+        except (OSError, ssl.SSLError) as error:
+            files = ", ".join(file for file in (self.ca_file, self.cert_file, self.key_file) if file)
+            raise ValueError(
+                f"TLS cannot be set up with {files}: {getattr(error, 'strerror', None) or type(error).__name__}; "
+                "see kafka.ca_file, kafka.cert_file, kafka.key_file, kafka.key_password_file"
+            ) from None
+        return context
 
     def unreachable(self, error: Exception) -> UnreachableError:
         """`error` in words for whoever has to mend it."""

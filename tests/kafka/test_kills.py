@@ -1,0 +1,71 @@
+"""Workers that die, freeze and come back: every fact is there once, and is what a replay says."""
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.kafka.fleet import Fleet, Process
+from tests.kafka.test_worker import assert_equals_replay, shop_log
+
+SESSION_S = 6
+
+
+class Feeder:
+    """Writes a log slice by slice, so that whatever happens to workers happens under load."""
+
+    def __init__(self, fleet: Fleet, log: Sequence[bytes], over_s: float) -> None:
+        self._thread = threading.Thread(target=self._run, args=(fleet, log, over_s))
+        self.error: BaseException | None = None
+        self._thread.start()
+
+    def _run(self, fleet: Fleet, log: Sequence[bytes], over_s: float) -> None:
+        slices = 40
+        size = -(-len(log) // slices)
+        began_s = time.monotonic()
+        try:
+            for number in range(slices):
+                fleet.write(log[number * size : (number + 1) * size])
+                time.sleep(max(0.0, began_s + over_s * (number + 1) / slices - time.monotonic()))
+        except BaseException as error:  # noqa: BLE001 - told by `join`, in the test's own thread
+            self.error = error
+
+    def join(self) -> None:
+        """Wait until all is written."""
+        self._thread.join(120)
+        assert not self._thread.is_alive()
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.mark.slow
+def test_ten_kills_and_two_freezes_lose_and_double_nothing(broker: str, tmp_path: Path) -> None:
+    chance = random.Random(7)
+    log = shop_log(20_000, shops=12)
+    with Fleet(broker, tmp_path, settings=("--group-session", f"{SESSION_S}s")) as fleet:
+        workers = [fleet.start(), fleet.start()]
+        feeder = Feeder(fleet, log, 40)
+        frozen: list[Process] = []
+        for number in range(12):
+            time.sleep(chance.uniform(1.5, 4.5))
+            at = chance.randrange(2)
+            if number in (3, 8):
+                workers[at].send(signal.SIGSTOP)
+                frozen.append(workers[at])
+            else:
+                workers[at].kill()
+                for each in frozen:
+                    each.send(signal.SIGCONT)
+                frozen.clear()
+            workers[at] = fleet.start()
+        third = fleet.start()
+        time.sleep(3)
+        third.send(signal.SIGTERM)
+        assert third.process.wait(10) == 0
+        feeder.join()
+        fleet.settle(90)
+        assert_equals_replay(fleet)
