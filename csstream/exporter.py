@@ -11,6 +11,7 @@ same, with the collectors of the process, and a test holds both texts equal.
 """
 
 import threading
+import time
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -71,12 +72,12 @@ class Snapshot:
     shown: frozenset[tuple[str, str]]
     """(shop, agent) of those with series."""
 
-    def text(self) -> bytes:
-        """The snapshot in Prometheus' text format."""
+    def text(self, *, shops: bool = True) -> bytes:
+        """The snapshot in Prometheus' text format; without `shops` only what is of the process (scope P)."""
         out: list[str] = []
         for metric in METRICS:
             found = self.readings.get(metric.name)
-            if found:
+            if found and (shops or metric.scope == "P"):
                 _write(metric, found, out)
         return "".join(out).encode()
 
@@ -263,6 +264,9 @@ class Exporter:
         self.snapshot: Snapshot | None = None
         self.unready: str | None = "loading"
         """Why the process should get no work yet; None once it is ready. The driver sets it."""
+        self.dead: str | None = None
+        """Why the process had better be started again; None while it works. The driver sets it."""
+        self._until_s = float("inf")
         self.registry = CollectorRegistry()
         self.registry.register(_Readings(self))
         self._process = CollectorRegistry()
@@ -270,13 +274,17 @@ class Exporter:
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
-    def update(self, snapshot: Snapshot) -> None:
-        """From now on a scrape shows this snapshot."""
+    def update(self, snapshot: Snapshot, until_s: float = float("inf")) -> None:
+        """From now on a scrape shows this snapshot; the shops in it only until `until_s` (`time.monotonic`).
+
+        A process that was frozen for longer would show shops that another one owns by now.
+        """
+        self._until_s = until_s
         self.snapshot = snapshot
 
     def text(self) -> bytes:
         """What a scrape gets now."""
-        own = b"" if self.snapshot is None else self.snapshot.text()
+        own = b"" if self.snapshot is None else self.snapshot.text(shops=time.monotonic() < self._until_s)
         return own + generate_latest(self._process)
 
     def start(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> str:
@@ -332,7 +340,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/metrics":
             self._answer(200, exporter.text(), path)
         elif path == "/livez":
-            self._answer(200, b"alive\n", path)
+            dead = exporter.dead
+            self._answer(503 if dead else 200, f"{dead or 'alive'}\n".encode(), path)
         elif path == "/readyz":
             reason = exporter.unready
             self._answer(503 if reason else 200, f"{reason or 'ready'}\n".encode(), path)

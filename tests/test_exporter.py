@@ -160,6 +160,25 @@ def test_names_types_labels_and_buckets_are_those_of_the_table(exporter: Exporte
                       "1800.0", "+Inf"]  # fmt: skip
 
 
+def test_a_process_that_was_frozen_shows_no_shop_that_another_may_own_by_now(
+    evening: tuple[Engine, Snapshot],
+) -> None:
+    exporter = Exporter()
+    exporter.update(evening[1], time.monotonic() + 60)
+    assert b"csstream_messages_total{" in exporter.text()
+    exporter.update(evening[1], time.monotonic() - 1)
+    text = exporter.text()
+    assert b"shop=" not in text
+    assert b"csstream_events_total{" in text, "what is the process's own goes on"
+
+
+def test_a_process_that_had_better_be_started_again_says_so(exporter: Exporter, served: str) -> None:
+    livez = served.replace("/metrics", "/livez")
+    assert get(livez) == (200, "alive\n")
+    exporter.dead = "the event loop does not move on"
+    assert get(livez) == (503, "the event loop does not move on\n")
+
+
 def test_every_metric_has_data_in_a_simulated_shop(evening: tuple[Engine, Snapshot]) -> None:
     silent = [metric.name for metric in METRICS if not evening[1].readings.get(metric.name)]
     assert [name for name in silent if not name.startswith("notification")] == []

@@ -38,8 +38,8 @@ def worker(policies: tuple[str, ...], settings: tuple[str, ...], **given: str | 
 
 def _log_to_stderr() -> None:
     """Our own news, and of the libraries what went wrong."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", force=True
-    )
-    for name, level in (("csstream", logging.INFO), ("faust", logging.WARNING), ("mode", logging.WARNING)):
-        logging.getLogger(name).setLevel(level)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    # Libraries set levels of their own on their loggers, so what they say is sifted here.
+    handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.startswith("csstream"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

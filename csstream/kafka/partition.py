@@ -102,8 +102,8 @@ class Partition:
         """Why it is not ready, in words; empty while it simply loads."""
         self.clock_ms: int | None = None
         self.gather_s = GATHER_S[1]
-        self.applied_s = time.monotonic()
-        """When records were applied last, or nothing was left to apply."""
+        self.applied = 0
+        """Counts steps that took records, or found nothing left to take."""
         self._ledger = ledger
         self._source = source
         self._places = {topic: TP(topic, number) for topic in topics}
@@ -112,7 +112,8 @@ class Partition:
         self._delay_ms = delay_ms
         self._limit = STEP_RECORDS
         self._rate = 0.0
-        self._full: set[str] = set()
+        self.full: set[str] = set()
+        """Topics that are not read on until some of what is at hand is worked off."""
         self._gaps: dict[str, int] = {}
         self._lost: LostError | None = None
         self._starved_s: float | None = None
@@ -142,7 +143,7 @@ class Partition:
         self._gaps.pop(topic, None)
         merge = self.runner.merge
         if merge.at_hand(topic) > self._most() or merge.bytes_at_hand(topic) > FULL_BYTES:
-            self._full.add(topic)
+            self.full.add(topic)
             self._source.on_buffer_full(self._places[topic])
 
     def _read_again(self, topic: str, error: GapError) -> None:
@@ -162,10 +163,10 @@ class Partition:
 
     def _relieve(self) -> None:
         """Read on where half is worked off."""
-        for topic in tuple(self._full):
+        for topic in tuple(self.full):
             merge = self.runner.merge
             if merge.at_hand(topic) < self._most() / 2 and merge.bytes_at_hand(topic) < FULL_BYTES / 2:
-                self._full.discard(topic)
+                self.full.discard(topic)
                 self._source.on_buffer_drop(self._places[topic])
 
     # ---- its life -------------------------------------------------------------------------------------------
@@ -210,12 +211,11 @@ class Partition:
     async def _load(self) -> None:
         self.state = "loading"
         await self.runner.open()
-        self._full.clear()
+        self.full.clear()
         self._gaps.clear()
         self._lost = None
         positions = {self._places[topic]: position for topic, position in self.runner.positions.items()}
         self.state, self.why = "ready", ""
-        self.applied_s = time.monotonic()
         await self._source.read_from(positions)
         seconds = time.monotonic() - self._began_s
         observe(self._counts.loads, LOAD_S, seconds)
@@ -251,7 +251,7 @@ class Partition:
         self.clock_ms = now_ms if now_ms is not None else self.clock_ms
         taken = at_hand - self.runner.merge.at_hand()
         if taken > 0 or not (at_hand or any(unread.values())):
-            self.applied_s = time.monotonic()
+            self.applied += 1
         if done:
             seconds = time.monotonic() - began_s
             self._counts.steps.took(seconds, int(time.time() * 1000))

@@ -14,32 +14,30 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+
 from csstream import __version__
 from csstream.core.board import Board
-from csstream.exporter import Exporter, Reading, Snapshot, Snapshots
+from csstream.exporter import Exporter, Snapshots
 from csstream.kafka.app import topology
 from csstream.kafka.consumer import RecordList
+from csstream.kafka.health import readings, sights, unready
 from csstream.kafka.partition import GATHER_S, TRANSACTIONS, Counts, Partition
 from csstream.kafka.partitioner import misplaced
 from csstream.kafka.topics import look, named, plan, refuse
-from csstream.ledgers.kafka import Connection, KafkaLedger
+from csstream.kafka.watchdog import Sight, Watchdog
+from csstream.ledgers.kafka import Connection, KafkaLedger, UnreachableError
 from csstream.policy import Policy
 from csstream.runner import Runner
 from csstream.settings import Settings
 
 SHOW_S = 1.0
 """How often figures are taken."""
-
-SILENT_S = 10.0
-"""A broker that has not answered for so long is away."""
-
-BEHIND_S = 60.0
-"""A worker whose time is so far behind is not ready: it catches up."""
 
 STOP_S = 6.0
 """Most time that leaving the group takes, once the partitions are closed."""
@@ -81,12 +79,15 @@ class Worker:
         self.owned: dict[int, Partition] = {}
         self.exporter = Exporter()
         self._delay_ms = round(self.settings.live_delay_s * 1000)
+        self._beats = 0
         self._round = 0
         self._joined = False
         self._asked = asyncio.Event()
         self._snapshots = Snapshots(__version__, options.policy.tag, self.settings.metrics_agents)
         self._inputs, self._outputs, _ = named(options.settings.topics_prefix)
         self.app = topology(self.settings, options.connection, self._inputs, self._put)
+        self._source = self.app.source
+        self._watchdog = Watchdog(self.settings.watchdog_after_s, self._see, self._answers, self._warn)
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
 
@@ -103,6 +104,7 @@ class Worker:
             self.options.connection.broker,
             address,
         )
+        self._watchdog.start()
         tasks = [
             asyncio.create_task(self._asked.wait()),
             asyncio.create_task(self._faust()),
@@ -127,6 +129,7 @@ class Worker:
 
     async def _leave(self, tasks: Sequence[asyncio.Task[object]]) -> None:
         began_s = time.monotonic()
+        self._watchdog.stop()
         self.exporter.unready = "stopping"
         await self._close()
         for task in tasks[1:]:
@@ -147,7 +150,7 @@ class Worker:
         if self._asked.is_set():
             return
         _, assigned = told
-        self._round = self.app.source.begin_round()
+        self._round = self._source.begin_round()
         numbers = sorted({place.partition for place in assigned if place.topic in self._inputs})
         log.info("partitions %s are ours", ", ".join(map(str, numbers)) or "(none)")
         for number in numbers:
@@ -164,7 +167,7 @@ class Worker:
         self._round = -1
         leaving, self.owned = self.owned, {}
         if leaving:
-            self.exporter.update(self._snapshot())
+            self._update()
             await asyncio.gather(*(partition.stop() for partition in leaving.values()))
 
     def _partition(self, number: int) -> Partition:
@@ -191,7 +194,7 @@ class Worker:
             number,
             runner,
             ledger,
-            self.app.source,
+            self._source,
             self._inputs,
             self.counts,
             max_wait_s=self.settings.merge_max_wait_s,
@@ -208,63 +211,63 @@ class Worker:
     async def _show(self) -> None:
         while True:
             began_s = time.monotonic()
-            self.exporter.update(self._snapshot())
+            self._beats += 1
+            self._update()
             self.exporter.unready = self.unready()
             took_s = time.monotonic() - began_s
             await asyncio.sleep(max(SHOW_S, 5 * took_s) - took_s)
 
-    def _leased(self) -> bool:
-        """Whether nobody else can own our partitions."""
-        return self._joined and time.monotonic() - self.app.source.known_s < self.settings.group_session_s
+    @property
+    def _lease_s(self) -> float:
+        """Until then (`time.monotonic`) nobody else can own our partitions."""
+        return self._source.known_s + self.settings.group_session_s
 
-    def _snapshot(self) -> Snapshot:
+    def _leased(self) -> bool:
+        return self._joined and time.monotonic() < self._lease_s
+
+    def _update(self) -> None:
         shown = [p for p in self.owned.values() if p.state == "ready" and p.runner.is_open and self._leased()]
         shops = [shop for partition in shown for shop in partition.runner.engine.shops.values()]
         counts = self.counts
-        return self._snapshots.take(
-            shops, counts.process, failed=counts.failed, steps=counts.steps, driver=self._own_readings()
+        snapshot = self._snapshots.take(
+            shops,
+            counts.process,
+            failed=counts.failed,
+            steps=counts.steps,
+            driver=readings(self.owned, counts),
         )
-
-    def _own_readings(self) -> Mapping[str, Sequence[Reading]]:
-        states = dict.fromkeys(("ready", "loading", "broken"), 0)
-        lags: list[Reading] = []
-        clocks: list[Reading] = []
-        for number, partition in self.owned.items():
-            states[partition.state] += 1
-            lags += [((topic, str(number)), lag) for topic, lag in partition.lag().items()]
-            if partition.clock_ms is not None:
-                clocks.append(((str(number),), partition.clock_ms / 1000))
-        return {
-            "lag_records": lags,
-            "clock_timestamp_seconds": clocks,
-            "merge_waived_total": [((topic,), number) for topic, number in self.counts.waived.items()],
-            "partitions": [((state,), number) for state, number in states.items()],
-            "load_seconds": [((), tuple(self.counts.loads))],
-            "alert_delay_seconds": [((), tuple(self.counts.alert_delays))],
-        }
+        self.exporter.update(snapshot, self._lease_s)
 
     def unready(self) -> str | None:
-        """Why the worker is not ready, in words; None if it is. Without partitions it stands by, and is ready."""
+        """Why the worker is not ready, in words; None if it is."""
         if not self._joined:
             return "joining the group"
         if not self._leased():
             return "the group does not answer"
-        now_ms = time.time() * 1000
-        for number, partition in self.owned.items():
-            if partition.state != "ready":
-                return (
-                    f"partition {number} is {partition.state}{': ' if partition.why else ''}{partition.why}"
-                )
-            answered_ms = partition.answered_ms()
-            silent = answered_ms is None or now_ms - answered_ms > SILENT_S * 1000
-            if silent and not partition.runner.merge.at_hand():
-                return f"partition {number}: the broker does not answer"
-            if partition.clock_ms is None:
-                return f"partition {number}: no time yet"
-            if now_ms - partition.clock_ms > BEHIND_S * 1000 + self._delay_ms:
-                lag = sum(partition.lag().values())
-                return f"partition {number} is {(now_ms - partition.clock_ms) / 1000:.0f} s behind, {lag} records"
-        return None
+        return unready(self.owned, self._delay_ms)
+
+    # ---- the watchdog's thread --------------------------------------------------------------------------------
+
+    def _see(self) -> list[Sight]:
+        loop = Sight("the event loop", self._beats, True)
+        group = Sight("membership in the group", self._source.known_s, True, excused=True)
+        return [loop, group, *sights(self.owned)]
+
+    def _answers(self) -> bool:
+        """Whether a broker answers a client that has nothing to do with the consumer."""
+
+        async def ask() -> None:
+            async with asyncio.timeout(5), self.options.connection.client("csstream-watchdog") as client:
+                await client.fetch_all_metadata()
+
+        try:
+            asyncio.run(ask())
+        except (UnreachableError, KafkaError, OSError):
+            return False
+        return True
+
+    def _warn(self, stuck: str | None) -> None:
+        self.exporter.dead = stuck
 
 
 @contextmanager

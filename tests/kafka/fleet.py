@@ -59,9 +59,15 @@ class Process:
         """What it said so far."""
         return self.told.read_text("utf-8", "replace")
 
+    def owns(self) -> bool:
+        """Whether it has had a partition ready."""
+        return "is ready after" in self.log()
+
     def _address(self) -> str:
-        found = re.search(r"/metrics is on (http://\S+)/metrics", self.log())
-        assert found is not None, self.log()
+        pattern = re.compile(r"/metrics is on (http://\S+)/metrics")
+        wait_until(lambda: pattern.search(self.log()), 30, "an address")
+        found = pattern.search(self.log())
+        assert found is not None
         return found[1]
 
     def get(self, path: str) -> tuple[int, str]:

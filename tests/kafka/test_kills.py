@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka.fleet import Fleet, Process
+from tests.kafka.fleet import Fleet, Process, wait_until
 from tests.kafka.test_worker import assert_equals_replay, shop_log
 
 SESSION_S = 6
@@ -19,7 +19,7 @@ class Feeder:
     """Writes a log slice by slice, so that whatever happens to workers happens under load."""
 
     def __init__(self, fleet: Fleet, log: Sequence[bytes], over_s: float) -> None:
-        self._thread = threading.Thread(target=self._run, args=(fleet, log, over_s))
+        self._thread = threading.Thread(target=self._run, args=(fleet, log, over_s), daemon=True)
         self.error: BaseException | None = None
         self._thread.start()
 
@@ -51,19 +51,21 @@ def test_ten_kills_and_two_freezes_lose_and_double_nothing(broker: str, tmp_path
         feeder = Feeder(fleet, log, 40)
         frozen: list[Process] = []
         for number in range(12):
-            time.sleep(chance.uniform(1.5, 4.5))
             at = chance.randrange(2)
+            wait_until(workers[at].owns, 40, "a worker at work")
+            time.sleep(chance.uniform(0, 1.5))
             if number in (3, 8):
                 workers[at].send(signal.SIGSTOP)
                 frozen.append(workers[at])
             else:
                 workers[at].kill()
-                for each in frozen:
-                    each.send(signal.SIGCONT)
-                frozen.clear()
+                if number in (5, 10):
+                    for each in frozen:
+                        each.send(signal.SIGCONT)
+                    frozen.clear()
             workers[at] = fleet.start()
         third = fleet.start()
-        time.sleep(3)
+        wait_until(third.owns, 40, "a third worker at work")
         third.send(signal.SIGTERM)
         assert third.process.wait(10) == 0
         feeder.join()

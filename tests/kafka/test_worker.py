@@ -1,12 +1,15 @@
 """The worker on a real broker: what it publishes is what a replay of the same records says, whatever dies."""
 
 import json
+import re
 import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from csstream.simulate import Plan, lines
-from tests.kafka.fleet import Fleet, wait_until
+from tests.kafka.fleet import Fleet, Process, wait_until
 
 OLD_MS = 1_767_225_600_000  # so old that no wall clock moves the shops (`live.within`): replay says the same
 BROKEN = (
@@ -68,3 +71,32 @@ def test_a_worker_publishes_what_a_replay_says_and_shows_it(broker: str, tmp_pat
         assert time.monotonic() - began_s < 10
         assert len(fleet.read("dead-letters")) >= len(rejected)
         assert_equals_replay(fleet)
+
+
+def shops_shown(worker: Process) -> set[str]:
+    """The shops that a worker has series of."""
+    return set(re.findall(r'csstream_messages_total\{shop="([^"]+)"', worker.get("/metrics")[1]))
+
+
+@pytest.mark.slow
+def test_a_frozen_worker_shows_no_shop_that_another_owns_by_now(broker: str, tmp_path: Path) -> None:
+    with Fleet(broker, tmp_path, settings=("--group-session", "6s")) as fleet:
+        fleet.write(shop_log(1_000))
+        first = fleet.start()
+        fleet.settle()
+        wait_until(lambda: len(shops_shown(first)) == 8, 10, "all shops at one worker")
+        counted = first.metric("messages_total")
+        second = fleet.start()
+        wait_until(
+            lambda: first.metric("partitions") == second.metric("partitions") == 2, 40, "two partitions each"
+        )
+        wait_until(lambda: len(shops_shown(first) | shops_shown(second)) == 8, 10, "all shops")
+        assert not shops_shown(first) & shops_shown(second)
+        first.send(signal.SIGSTOP)
+        wait_until(lambda: len(shops_shown(second)) == 8, 60, "all shops at the other")
+        first.send(signal.SIGCONT)
+        for _ in range(20):
+            assert not shops_shown(first) & shops_shown(second)
+        assert second.metric("messages_total") + first.metric("messages_total") == counted, (
+            "nothing decreases"
+        )

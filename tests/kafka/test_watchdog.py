@@ -1,0 +1,77 @@
+"""What ends a process that does not work: never one that was frozen, waits for its broker, or has nothing to do."""
+
+import threading
+
+from csstream.kafka.watchdog import EXIT_STATUS, LOOKS, Sight, Watch, Watchdog
+
+
+def parts(watch: Watch, *sights: Sight) -> list[float]:
+    """How much of what is allowed has passed, look by look."""
+    return [0.0 if (found := watch.look([sight])) is None else found[1] for sight in sights]
+
+
+def test_only_what_has_something_to_do_and_does_not_move_on_is_stuck() -> None:
+    watch = Watch(4)
+    stuck = Sight("work", 7, True)
+    assert parts(watch, stuck, stuck, stuck) == [0, 0.25, 0.5]
+    assert parts(watch, Sight("work", 8, True), Sight("work", 8, True)) == [0, 0.25]
+    assert parts(watch, Sight("work", 8, False), Sight("work", 8, True)) == [0, 0.25]
+
+
+def test_what_is_stuck_for_longest_is_named() -> None:
+    watch = Watch(4)
+    watch.look([Sight("a", 1, True), Sight("b", 1, True)])
+    watch.look([Sight("a", 1, True), Sight("b", 2, True)])
+    found = watch.look([Sight("a", 1, True), Sight("b", 2, True)])
+    assert found is not None
+    assert (found[0].what, found[1]) == ("a", 0.5)
+
+
+def test_a_partition_that_was_taken_away_is_forgotten() -> None:
+    watch = Watch(4)
+    for _ in range(3):
+        watch.look([Sight("a", 1, True)])
+    assert watch.look([]) is None
+    assert watch.look([Sight("a", 1, True)]) is None
+
+
+def ended(sight: Sight, *, answers: bool) -> tuple[list[int], list[str | None], int]:
+    """Exit statuses, warnings and looks of a watchdog that always sees this, for three times as many looks."""
+    statuses: list[int] = []
+    warnings: list[str | None] = []
+    done = threading.Event()
+    looks = 0
+
+    def see() -> list[Sight]:
+        nonlocal looks
+        looks += 1
+        if looks > 3 * LOOKS:
+            dog.stop()
+            done.set()
+        return [sight]
+
+    def end(status: int) -> None:
+        statuses.append(status)
+        done.set()
+
+    dog = Watchdog(0.2, see, lambda: answers, warnings.append, end)
+    dog.start()
+    assert done.wait(20)
+    return statuses, warnings, looks
+
+
+def test_a_process_that_is_stuck_says_so_and_ends() -> None:
+    statuses, warnings, looks = ended(Sight("the work on partition 3", 1, True), answers=False)
+    assert statuses == [EXIT_STATUS]
+    assert warnings[-1] == "the work on partition 3 does not move on"
+    assert looks == LOOKS + 1
+
+
+def test_a_broker_that_is_away_is_waited_for() -> None:
+    statuses, _, looks = ended(Sight("fetching", 1, True, excused=True), answers=False)
+    assert statuses == []
+    assert looks > 3 * LOOKS
+
+
+def test_a_broker_that_answers_excuses_nothing() -> None:
+    assert ended(Sight("fetching", 1, True, excused=True), answers=True)[0] == [EXIT_STATUS]
