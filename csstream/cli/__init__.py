@@ -32,7 +32,21 @@ def cli() -> None:
     """Who waits in the chat, for how long, and what it costs: live, and the same in every audit."""
 
 
-for _command in (demo, serve, simulate, replay, import_, diff, explain, topics, worker, notify, alerts, policy, settings):
+for _command in (
+    demo,
+    serve,
+    simulate,
+    replay,
+    import_,
+    diff,
+    explain,
+    topics,
+    worker,
+    notify,
+    alerts,
+    policy,
+    settings,
+):
     cli.add_command(_command)
 
 
