@@ -15,6 +15,7 @@ from csstream.cli.alerts import alerts
 from csstream.cli.demo import demo
 from csstream.cli.diff import diff
 from csstream.cli.explain import explain
+from csstream.cli.gateway import gateway
 from csstream.cli.import_ import import_
 from csstream.cli.notify import notify
 from csstream.cli.policy import policy
@@ -35,6 +36,7 @@ def cli() -> None:
 for _command in (
     demo,
     serve,
+    gateway,
     simulate,
     replay,
     import_,

@@ -1,14 +1,13 @@
-"""What people ask of a running demo: by keys, which need no Enter, and by signals.
+"""What people ask of a running demo by keys, which need no Enter.
 
-Both come in on the event loop, and both are put back as they were found.
+They come in on the event loop, and the terminal is put back as it was found.
 """
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 if sys.platform != "win32":
     import termios
@@ -42,19 +41,3 @@ def keys(on_key: Callable[[str], None]) -> Iterator[bool]:
 def no_keys() -> Iterator[bool]:
     """Where there is no screen there are no keys."""
     yield False
-
-
-@contextmanager
-def stop_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask to stop; where an event loop cannot be asked so, Ctrl-C does what it always does."""
-    loop = asyncio.get_running_loop()
-    taken = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, stop)
-            taken.append(number)
-    try:
-        yield
-    finally:
-        for number in taken:
-            loop.remove_signal_handler(number)

@@ -23,7 +23,7 @@ from csstream.core.board import Board
 from csstream.core.engine import Step
 from csstream.exporter import DEFAULT_PORT, Exporter, ExporterError
 from csstream.policy import Policy, load
-from csstream.serve.asked import keys, no_keys, stop_signals
+from csstream.serve.asked import keys, no_keys
 from csstream.serve.pace import Clock, Pace, Sleep
 from csstream.serve.reel import Lines, LogError, Logs
 from csstream.serve.screen import Screen, Status
@@ -31,6 +31,7 @@ from csstream.serve.stage import Stage
 from csstream.serve.story import alert_line, figures_line, summary
 from csstream.serve.tape import AHEAD, Tape
 from csstream.serve.view import AlertLine, View
+from csstream.signals import stop_signals
 from csstream.simulate import HOUR_MS, Plan, lines
 from csstream.wall import Access, Moment, Picture, mount
 from csstream.wall.listen import DEFAULT_PORT as WALL_PORT

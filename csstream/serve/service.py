@@ -13,12 +13,12 @@ from pathlib import Path
 from csstream import __version__
 from csstream.exporter import Exporter
 from csstream.policy import Policy
-from csstream.serve.asked import stop_signals
 from csstream.serve.folder import Folder, owned
 from csstream.serve.follow import follow
 from csstream.serve.inbox import Inbox
 from csstream.serve.live import Live
 from csstream.serve.outlets import Outlets, described
+from csstream.signals import stop_signals
 from csstream.web import openapi
 from csstream.web.bearer import Bearer, made_token
 from csstream.web.health import Health

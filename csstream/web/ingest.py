@@ -33,9 +33,12 @@ PATIENCE_S = 10.0
 
 
 class RefusedError(Exception):
-    """The events were not taken, or it is not known whether they were: send them again after `retry_s`."""
+    """The events were not taken, or it is not known whether they were: send them again after `retry_s`.
 
-    def __init__(self, detail: str, status: int, retry_s: int) -> None:
+    `retry_s` is None where the same would be refused again.
+    """
+
+    def __init__(self, detail: str, status: int, retry_s: int | None) -> None:
         super().__init__(detail)
         self.status = status
         self.retry_s = retry_s
@@ -53,6 +56,13 @@ class AwayError(RefusedError):
 
     def __init__(self, detail: str, retry_s: int = 5) -> None:
         super().__init__(detail, 503, retry_s)
+
+
+class TooLargeError(RefusedError):
+    """An event is larger than what keeps it can hold (413)."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, 413, None)
 
 
 class Intake(Protocol):
@@ -128,4 +138,5 @@ def _said(batch: Batch) -> dict[str, object]:
 
 
 def _refused(error: RefusedError) -> web.Response:
-    return problem(error.status, str(error), headers={"Retry-After": str(error.retry_s)})
+    headers = None if error.retry_s is None else {"Retry-After": str(error.retry_s)}
+    return problem(error.status, str(error), headers=headers)

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +25,25 @@ GONE = (urllib.error.URLError, http.client.HTTPException, OSError)
 """What a client sees of a process that was killed."""
 
 
-class Served:
-    """One process on a folder; `post` and `get` speak to it."""
+class Client:
+    """A csstream that listens, in a process of its own, and a client that knows its token."""
 
-    def __init__(self, data: Path, *arguments: str) -> None:
-        self.data = data
+    def __init__(self, arguments: Sequence[str]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "csstream", "serve", "--data", str(data), "--port", "0", *arguments],
+            [sys.executable, "-m", "csstream", *arguments],
             cwd=ROOT,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
+        self.token = ""
         self.said = ""
         try:
             self.address = self.wait_for(r"(http://\S+)/v1/events takes events")[1]
         except BaseException:
             self.kill()
             raise
-        self.token = (data / "token").read_text().strip()
 
     def wait_for(self, pattern: str, seconds: float = 30) -> re.Match[str]:
         """The first match in what it says from now on."""
@@ -73,17 +72,6 @@ class Served:
             with error:
                 return error.code, error.headers, error.read()
 
-    def records(self, name: str) -> Iterator[dict[str, Any]]:
-        """All records of an outlet, page by page."""
-        after = "0"
-        while True:
-            status, headers, body = self.ask(f"/v1/{name}?after={after}&limit=700")
-            assert status == 200
-            if not body:
-                return
-            yield from map(json.loads, body.splitlines())
-            after = headers["Cs-Last"]
-
     def until(self, done: Callable[[], bool], seconds: float = 30) -> None:
         """Wait for a condition."""
         end = time.monotonic() + seconds
@@ -103,6 +91,26 @@ class Served:
         self.process.terminate()
         rest, _ = self.process.communicate(timeout=seconds)
         return self.process.returncode, self.said + rest.decode()
+
+
+class Served(Client):
+    """`csstream serve` on a folder."""
+
+    def __init__(self, data: Path, *arguments: str) -> None:
+        self.data = data
+        super().__init__(["serve", "--data", str(data), "--port", "0", *arguments])
+        self.token = (data / "token").read_text().strip()
+
+    def records(self, name: str) -> Iterator[dict[str, Any]]:
+        """All records of an outlet, page by page."""
+        after = "0"
+        while True:
+            status, headers, body = self.ask(f"/v1/{name}?after={after}&limit=700")
+            assert status == 200
+            if not body:
+                return
+            yield from map(json.loads, body.splitlines())
+            after = headers["Cs-Last"]
 
 
 async def kept_facts(data: Path) -> dict[str, dict[str, Any]]:
