@@ -64,6 +64,7 @@ class Prometheus(Running):
             f"--config.file={configured(targets, alertmanager, folder)}",
             f"--storage.tsdb.path={folder / 'prometheus'}",
             f"--web.listen-address={self.address}",
+            "--rules.alert.resend-delay=1s",  # the first may come before Alertmanager is found
         ]
         super().__init__("prometheus", command, folder)
 
@@ -91,14 +92,17 @@ class Prometheus(Running):
         return {target["labels"]["job"] for target in targets} - down
 
     def choose(self, board: Any) -> dict[str, str]:
-        """Values for the variables of a dashboard, asked for as Grafana does: the first of each."""
+        """Values for the variables of a dashboard, asked for as Grafana does: where most goes on."""
         chosen: dict[str, str] = {}
         for variable in board.get("templating", {}).get("list", ()):
             asked = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
             assert asked is not None, variable["query"]
-            found = {row["metric"][asked[2]] for row in self.ask(fill(asked[1], chosen))}
-            assert found - {""}, f"there is no {variable['name']} to choose"
-            chosen[variable["name"]] = min(found - {""})
+            found = {
+                row["metric"][asked[2]]: float(row["value"][1]) for row in self.ask(fill(asked[1], chosen))
+            }
+            found.pop("", None)
+            assert found, f"there is no {variable['name']} to choose"
+            chosen[variable["name"]] = max(found, key=found.__getitem__)
         return chosen
 
 

@@ -125,9 +125,9 @@ def _end_with_maker() -> None:
 
 
 class Node:
-    """A broker in a folder of its own. A context: up inside, gone after it."""
+    """A broker in a folder of its own. A context: up inside, gone after it. `settings` is a form as `SETTINGS`."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: str = SETTINGS) -> None:
         self.address = ""
         self._java, self._jars = java(), jars()
         self._folder = tempfile.TemporaryDirectory(prefix="csstream-kafka-")
@@ -137,7 +137,7 @@ class Node:
         self._settings = Path(self._folder.name, "server.properties")
         self._told = Path(self._folder.name, "node.log")
         data = Path(self._folder.name, "data")
-        self._settings.write_text(SETTINGS.format(port=port, controller=controller, data=data), "utf-8")
+        self._settings.write_text(settings.format(port=port, controller=controller, data=data), "utf-8")
 
     def _command(self, main: str, *args: str) -> list[str]:
         return [

@@ -1,0 +1,128 @@
+"""The whole, as docker-compose.yml says it: a shop's events in at one end, people told at the other.
+
+simulate -> Kafka -> two workers -> the notifier -> a fake of DingTalk, and -> Prometheus -> the panels, and -> the wall in
+a real browser; and Alertmanager with the heartbeat. Each part is proved by tests of its own; here it is that they fit.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from csstream.core.metrics import BY_NAME
+from csstream.simulate import HOURLY, ZONE_MS
+from tests.deploy.names import metrics_of, there
+from tests.deploy.programs import Running, free_port, program
+from tests.deploy.scraper import Prometheus, fill, queries
+from tests.deploy.system import SERVICES, Receiver, System, system
+from tests.deploy.test_alertmanager import prepared
+from tests.deploy.test_dashboards import NAMES, board
+from tests.kafka.node import NoKafkaError
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("system")]
+
+RARE = {
+    "agent_legs_ended_total",
+    "corrections_total",
+    "dead_letters_total",
+    "late_seconds",
+    "merge_waived_total",
+    "refunds_yuan_total",
+    "steps_failed_total",
+}
+"""Counted only when it happens, and a short run of a healthy system is spared."""
+
+
+def feed() -> list[str]:
+    """A shop that began forty minutes ago, as busy at night as in the evening."""
+    hour = int((time.time() * 1000 + ZONE_MS) // 3_600_000 % 24)
+    rate = 1500 * (sum(HOURLY) / 24) / HOURLY[hour]
+    began = datetime.now(UTC) - timedelta(minutes=40)
+    return ["--start", began.isoformat(), "--rate", f"{rate:.0f}", "--agents", "24"]
+
+
+@pytest.fixture(scope="module")
+def people() -> Iterator[Receiver]:
+    """Whoever is told."""
+    with Receiver(b'{"errcode":0,"errmsg":"ok"}') as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, people: Receiver) -> Iterator[System]:
+    """All services of ours, healthy, and a shop that talks."""
+    folder = tmp_path_factory.mktemp("system")
+    secrets = prepared(folder, PEOPLE_URL=f"{people.address}/people", HEARTBEAT_URL=f"{people.address}/beat")
+    with system(folder, secrets) as made:
+        try:
+            made.start_broker()
+        except NoKafkaError as error:
+            pytest.skip(str(error))
+        assert "create" in made.run("topics")
+        for name in ("worker",):
+            for _ in range(SERVICES[name].get("deploy", {}).get("replicas", 1)):
+                made.start(name)
+        made.start("shop", *feed())
+        made.wait_until_healthy("worker")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def alertmanager(whole: System) -> Iterator[str]:
+    """A real Alertmanager, as the file starts it."""
+    address = f"127.0.0.1:{free_port()}"
+    command = [word.replace("/run/secrets/alertmanager", str(whole.secrets / "alertmanager.yml"))
+               .replace("=/alertmanager", f"={whole.folder / 'alertmanager'}")
+               for word in SERVICES["alertmanager"]["command"]]  # fmt: skip
+    tool = program("prometheus-alertmanager", "alertmanager")
+    with Running(
+        "alertmanager", [tool, *command, f"--web.listen-address={address}"], whole.folder
+    ) as running:
+        running.wait_for(f"http://{address}/-/ready")
+        yield address
+
+
+@pytest.fixture(scope="module")
+def prometheus(whole: System, alertmanager: str) -> Iterator[Prometheus]:
+    """A real Prometheus that has seen enough of it for a rate."""
+    with Prometheus(whole.folder, whole.targets(), alertmanager) as started:
+        started.wait_for(f"http://{started.address}/-/ready")
+        seen = 'count_over_time(csstream:waits_within_30:ratio_5m[1m]) > 8 and on () csstream_alerts_total{rule="wait"}'
+        started.wait_to_say(lambda _: started.ask(seen), "figures and alerts of the shop", 60)
+        yield started
+
+
+def test_every_service_answers_and_the_partitions_are_shared(whole: System, prometheus: Prometheus) -> None:
+    assert prometheus.healthy() == set(whole.targets())
+    ready = prometheus.ask('csstream_partitions{state="ready"}')
+    assert sorted(float(row["value"][1]) for row in ready) == [6, 6]
+    assert float(prometheus.ask("time() - min(csstream_clock_timestamp_seconds)")[0]["value"][1]) < 5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_panel_shows_data(name: str, prometheus: Prometheus) -> None:
+    of_the_run = {metric.name for metric in BY_NAME.values()} - RARE
+    chosen = prometheus.choose(board(name))
+    asked = [(query, fill(query.expr, chosen)) for query in queries(board(name))]
+    asked = [
+        (query, expr) for query, expr in asked if there(query.expr) and metrics_of(query.expr) <= of_the_run
+    ]
+    assert asked or name == "orders.json"
+    empty = [
+        f"{query.panel}: {expr}" for query, expr in asked if not prometheus.ask(expr, instant=query.instant)
+    ]
+    assert empty == []
+
+
+def test_no_alert_about_csstream_fires(prometheus: Prometheus) -> None:
+    firing = {row["metric"]["alertname"] for row in prometheus.ask('ALERTS{alertstate="firing"}')}
+    assert {name for name in firing if not name.startswith("CsstreamAnswersSlow")} == {"CsstreamWatchdog"}
+
+
+@pytest.mark.usefixtures("prometheus")
+def test_the_heartbeat_goes_all_the_way(people: Receiver) -> None:
+    said = json.loads(people.first("/beat", 30))
+    assert said["version"] == "4"
+    assert said["alerts"][0]["labels"]["alertname"] == "CsstreamWatchdog"
