@@ -34,7 +34,7 @@ def topics(partitions: int | None, planning: bool, check: bool, **given: str | N
         raise click.UsageError("--plan or --check, not both")
     told = reading(given)
     reached = connection(told)
-    _, _, wanted = kafka.named(told.topics_prefix)
+    wanted = (*kafka.named(told.topics_prefix)[2], kafka.NOTIFIED)
     try:
         if planning or check:
             changes = asyncio.run(kafka.check(reached, wanted, asked=partitions))
