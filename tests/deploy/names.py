@@ -16,7 +16,6 @@ AWAITED = {
     "day_inquirers_ordered",
     "day_orderers",
     "day_payers",
-    "http_requests_total",
     "orders_total",
     "refunds_yuan_total",
     "reminders_total",
