@@ -1,4 +1,4 @@
-"""A chat service that behaves as it is told: `python -m tests.notify.service` serves one for another process.
+"""A chat service that behaves as it is told.
 
 It speaks raw HTTP over a socket, for half of what services do wrong no server library would let through. Each
 request takes the next behaviour of the script; when that is used up, all is well. What it took is written down.
@@ -6,8 +6,6 @@ request takes the next behaviour of the script; when that is used up, all is wel
 
 import asyncio
 import json
-import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -63,11 +61,12 @@ class Service:
     script: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     slow_s: float = 0.5
-    record: str | None = None
     usual: str = "ok"
+    at: int = 0
+    """The port; 0 is any free one."""
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 22)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.at, limit=1 << 22)
         self._open: set[asyncio.StreamWriter] = set()
         return self
 
@@ -110,8 +109,6 @@ class Service:
                 await asyncio.sleep(self.slow_s)
             request = Request(head[0].split(" ")[1], headers, body, yes)
             self.requests.append(request)
-            if self.record is not None:
-                self._write(request, name)
             writer.write(said)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -119,21 +116,3 @@ class Service:
         finally:
             self._open.discard(writer)
             writer.close()
-
-    def _write(self, request: Request, name: str) -> None:
-        """Before the answer goes out: what was answered yes is in the file, whoever dies next."""
-        assert self.record is not None
-        with open(self.record, "a", encoding="utf-8") as file:  # noqa: PTH123 - a handful of bytes
-            line = {"did": name, "taken": request.taken, "body": request.body.decode("utf-8", "replace")}
-            file.write(json.dumps(line) + "\n")
-
-
-async def serve(record: str, script: Iterable[str]) -> None:
-    """Serve for ever; the port is the first line on standard output."""
-    async with Service(list(script), record=record) as service:
-        print(service.port, flush=True)
-        await asyncio.Event().wait()
-
-
-if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], sys.argv[2:]))
