@@ -30,7 +30,7 @@ def alerts() -> None:
 
 
 @alerts.command("check")
-@click.argument("file", type=FILE, envvar="CSSTREAM_NOTIFY")
+@click.argument("file", type=FILE, envvar="CSSTREAM_ALERTS")
 def alerts_check(file: Path) -> None:
     """Validate a configuration of `csstream notify`, and show who is told what."""
     config = read_config(file)
@@ -61,7 +61,7 @@ def _pace(sink: "SinkConfig") -> str:
 
 
 @alerts.command("test")
-@click.argument("file", type=FILE, envvar="CSSTREAM_NOTIFY")
+@click.argument("file", type=FILE, envvar="CSSTREAM_ALERTS")
 @click.option(
     "--sink", "names", multiple=True, required=True, metavar="NAME", help="Which one; `all` for all."
 )
@@ -69,7 +69,7 @@ def alerts_test(file: Path, names: tuple[str, ...]) -> None:
     """Send a real message to a sink, and say what it answered.
 
     \b
-    csstream alerts test notify.toml --sink ops
+    csstream alerts test alerts.toml --sink ops
     """
     config = read_config(file)
     for name in names:

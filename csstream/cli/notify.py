@@ -8,25 +8,19 @@ from pathlib import Path
 import click
 
 from csstream.cli.options import Failure, one, policy_options
+from csstream.cli.told import BROKER, connection, reading, settings_options
 
 
 @click.command()
 @click.option(
-    "--config",
+    "--alerts",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
-    envvar="CSSTREAM_NOTIFY",
+    envvar="CSSTREAM_ALERTS",
     show_envvar=True,
+    metavar="FILE",
     help="Who is told what: sinks and routes (TOML); csstream alerts check reads it.",
-)
-@click.option(
-    "--broker",
-    default="127.0.0.1:9092",
-    show_default=True,
-    envvar="CSSTREAM_BROKER",
-    show_envvar=True,
-    metavar="HOST:PORT,...",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where /metrics is served.")
 @click.option(
@@ -36,26 +30,27 @@ from csstream.cli.options import Failure, one, policy_options
     show_default=True,
     help="Of /metrics, /livez and /readyz; 0 is any free one.",
 )
+@settings_options(*BROKER, "application", "topics.prefix")
 @policy_options
 def notify(
     file: Path,
-    broker: str,
     host: str,
     port: int,
     policies: tuple[str, ...],
     settings: tuple[str, ...],
+    **given: str | None,
 ) -> None:
     """Tell people of alerts: read them from Kafka, send them to chat groups, webhooks and mail.
 
     \b
-    csstream notify --config notify.toml --broker 127.0.0.1:9092
+    csstream notify --alerts alerts.toml --broker 127.0.0.1:9092
     """
     from csstream.cli.alerts import read_config
     from csstream.exporter import ExporterError
-    from csstream.ledgers.kafka import Connection
     from csstream.notify.process import NotifyError, Options
     from csstream.notify.process import notify as run_notify
 
+    told = reading(given)
     policy = one(policies, settings)
     config = read_config(file)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="csstream: %(message)s")
@@ -67,7 +62,7 @@ def notify(
 
     for doubt in config.doubts():
         say(doubt)
-    options = Options(Connection(broker), config, policy, host, port)
+    options = Options(connection(told), config, policy, told.application, told.topics_prefix, host, port)
     try:
         asyncio.run(run_notify(options, say))
     except (NotifyError, ExporterError) as error:

@@ -19,7 +19,6 @@ from csstream.ledgers.kafka.requests import find_topics
 from csstream.notify.marks import Read
 from csstream.notify.notifier import Notifier
 
-ALERTS = "cs.alerts"
 LIST_RECORDS = 2_000
 
 log = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ class FollowError(Exception):
 class Follower:
     """Feeds a notifier from a topic. `caught_up` once everything has been taken in that was there at the start."""
 
-    def __init__(self, connection: Connection, notifier: Notifier, topic: str = ALERTS) -> None:
+    def __init__(self, connection: Connection, notifier: Notifier, topic: str) -> None:
         self.caught_up = False
         self._connection = connection
         self._notifier = notifier

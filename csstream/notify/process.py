@@ -17,12 +17,10 @@ from csstream.exporter import Exporter, Snapshot
 from csstream.ledgers import FencedError, LedgerError
 from csstream.ledgers.kafka import Connection, KafkaLedger, Outputs, RefusedError, UnreachableError
 from csstream.notify.config import Config
-from csstream.notify.follow import ALERTS, Follower, FollowError
+from csstream.notify.follow import Follower, FollowError
 from csstream.notify.notifier import Notifier
 from csstream.policy import Policy
 
-APPLICATION = "csstream-notify"
-NOTIFIED = "cs.notified"
 SHOW_S = 1.0
 PAUSE_S, PAUSE_MOST_S = 1.0, 30.0
 
@@ -35,15 +33,20 @@ class NotifyError(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """What `csstream notify` was asked for. `alerts` and `notified` are topics."""
+    """What `csstream notify` was asked for. `prefix` is how the names of topics begin."""
 
     connection: Connection
     config: Config
     policy: Policy
+    application: str = "csstream"
+    prefix: str = "cs."
     host: str = "127.0.0.1"
     port: int = 9465
-    alerts: str = ALERTS
-    notified: str = NOTIFIED
+
+    @property
+    def notified(self) -> str:
+        """The topic of the marks."""
+        return f"{self.prefix}notified"
 
 
 async def notify(options: Options, say: Callable[[str], None]) -> None:
@@ -86,7 +89,7 @@ async def _life(options: Options, exporter: Exporter, say: Callable[[str], None]
     """One life of the notifier, until something fails or it is cancelled; what is under way may still end."""
     ledger = KafkaLedger(
         options.connection,
-        APPLICATION,
+        f"{options.application}-notify",
         0,
         (),
         Outputs(options.notified, None, None, None),
@@ -96,7 +99,7 @@ async def _life(options: Options, exporter: Exporter, say: Callable[[str], None]
     notifier = Notifier(options.config, ledger, options.policy)
     tasks: list[asyncio.Task[None]] = []
     try:
-        follower = Follower(options.connection, notifier, options.alerts)
+        follower = Follower(options.connection, notifier, f"{options.prefix}alerts")
         reads = await notifier.open()
         tasks = [
             asyncio.create_task(notifier.run()),
