@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from csstream.core.audit import standing_alerts
 from csstream.core.canon import Standing, settle, tell
 from csstream.core.conversation import NEVER, Concluded, Conversation, Rules, State
-from csstream.core.facts import AnyFact
+from csstream.core.facts import AnyFact, Flag, Wait
 from csstream.core.rows import (
     CustomerRow,
     decode_event,
@@ -24,6 +24,7 @@ from csstream.core.rows import (
     encode_state,
 )
 from csstream.core.rules import Alert, Case, GroupOf, alerts
+from csstream.core.scoreboard import Expected
 from csstream.core.step import ShopStep
 from csstream.events import Event, Order, Spam, canonical
 
@@ -40,7 +41,7 @@ class Customer:
     """A customer of a shop. `settled_ms` arguments: the instant up to which the shop's dues are worked off."""
 
     __slots__ = (
-        "base", "changed", "conversation", "due", "events", "fired", "flagged", "fresh", "group_of", "last", "marked",
+        "base", "changed", "conversation", "due", "events", "expected", "expected_on", "fired", "flagged", "forgotten", "fresh", "group_of", "last", "marked",
         "name", "newest_chat", "newest_order", "oldest", "pending", "revs", "rules", "shop", "simple", "started",
         "trimmed_ms", "worked",
     )  # fmt: skip
@@ -65,11 +66,17 @@ class Customer:
         self.revs: dict[str, tuple[int, int]] = (
             _NO_REVS  # (revision, ts) of what was published more than once
         )
-        self.started = (-1, "")  # the newest normal wait that was counted as begun: its instant and its id
+        self.started = (
+            -1,
+            "",
+        )  # the newest normal wait that was counted as begun: its instant, its first message
         self.worked = -1  # the newest due worked off by the clock
         self.fired = 0  # levels of the open wait that were published
         self.flagged: Alert | None = None  # its flag, as published
-        self.due = NEVER
+        self.forgotten = False
+        self.due = NEVER  # as it lies in the heap; the next one may have moved on since
+        self.expected: tuple[Expected, ...] = ()  # what is counted on a day without being concluded
+        self.expected_on = ""
         self.conversation = Conversation(rules, shop, name, Concluded())
 
     # ---- events -----------------------------------------------------------------------------------------
@@ -135,7 +142,7 @@ class Customer:
             self.conversation.play(pending)
             self._conclude(step)
             # Corrections start from what is published at `settled_ms`, so nobody may lag behind it.
-            while (due := self._busy_due()) < settled_ms:
+            while (due := self.next_due()) < settled_ms:
                 self.pass_due(due, step)
         else:
             self._correct(pending, kept, settled_ms, step)
@@ -147,27 +154,34 @@ class Customer:
         if out.waits:
             flags = {flag.wait: flag for flag in out.flags}
             for wait in out.waits:
-                flag = flags.get(wait.wait)
-                if flag is None and self.flagged is not None:  # its instant was the end of the wait
-                    step.retract_alert(self.flagged, self)
-                for place, alert in enumerate(
-                    self._alerts(Concluded([wait], [], [], [flag] if flag else []))
-                ):
-                    known = place < self.fired if alert.rule == "wait" else self.flagged is not None
-                    step.alert(alert, known, self)
-                step.fact(wait, None, self)
-                self.fired = 0
-                self.flagged = None
-        if out.waits or out.receptions or out.consults:
-            self.conversation.out = Concluded()
-            out.waits = []
-            for fact in out.all():
-                step.fact(fact, None, self)
-        flag = self.conversation.open_flag()
-        if flag is not None and self.flagged is None:
+                self._conclude_wait(wait, flags.get(wait.wait), step)
+            out.waits.clear()
+        if out.receptions:
+            for reception in out.receptions:
+                step.fact(reception, None, self)
+            out.receptions.clear()
+        if out.consults:
+            for consult in out.consults:
+                step.fact(consult, None, self)
+            out.consults.clear()
+        if out.flags:
+            for flag in out.flags:
+                step.fact(flag, None, self)
+            out.flags.clear()
+        if self.conversation.state.flag is not None and self.flagged is None:
             self.flagged = self._flag_alert()
             assert self.flagged is not None
             step.alert(self.flagged, False, self)
+
+    def _conclude_wait(self, wait: Wait, flag: Flag | None, step: ShopStep) -> None:
+        if flag is None and self.flagged is not None:  # its instant was the end of the wait
+            step.retract_alert(self.flagged, self)
+        for place, alert in enumerate(alerts(Case(self.rules.policy, wait, flag, self.group_of))):
+            known = place < self.fired if alert.rule == "wait" else self.flagged is not None
+            step.alert(alert, known, self)
+        step.fact(wait, None, self)
+        self.fired = 0
+        self.flagged = None
 
     def _flag_alert(self) -> Alert | None:
         """The alert on the open wait's flag, if it has one."""
@@ -187,11 +201,11 @@ class Customer:
         self.changed = True
 
     def open_normal(self) -> tuple[int, str] | None:
-        """The open wait, if it is no closing courtesy: its instant and its id."""
+        """The open wait, if it is no closing courtesy: its instant and its first message."""
         s = self.conversation.state
         if s.since < 0 or s.closing:
             return None
-        return s.since, f"{self.conversation.prefix}{s.since}|{s.first_id}"
+        return s.since, s.first_id
 
     # ---- corrections ------------------------------------------------------------------------------------
 
@@ -256,9 +270,6 @@ class Customer:
 
     def next_due(self) -> int:
         """The next instant at which time alone changes something here; `NEVER` if none."""
-        return self._busy_due()
-
-    def _busy_due(self) -> int:
         s = self.conversation.state
         due = self.conversation.next_due()
         if (
@@ -280,9 +291,11 @@ class Customer:
             if self.fired < len(levels) and s.since + levels[self.fired] <= due:
                 waiting = self.conversation.open_wait(due + 1)
                 assert waiting is not None
-                for alert in self._alerts(Concluded([waiting], [], [], []))[self.fired :]:
+                passed = len(waiting.levels)
+                waiting.levels = waiting.levels[self.fired :]
+                for alert in alerts(Case(self.rules.policy, waiting, None, self.group_of)):
                     step.alert(alert, False, self)
-                self.fired = len(waiting.levels)
+                self.fired = passed
                 self.worked = max(self.worked, waiting.levels[-1].ts)
 
     # ---- what is no longer needed -----------------------------------------------------------------------
@@ -377,7 +390,7 @@ class Customer:
             worked = max(worked, pass_time(told, due + 1))
         for wait in told.out.waits:
             if wait.normal:
-                self.started = wait.since, wait.wait
+                self.started = wait.since, wait.evidence[0]
         self.started = self.open_normal() or self.started
         self._adopt(told, worked, settled_ms)
 

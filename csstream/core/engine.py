@@ -29,7 +29,7 @@ from csstream.core.rows import (
 )
 from csstream.core.rules import Alert
 from csstream.core.shop import Shop
-from csstream.events import Reject, decode
+from csstream.events import Reject, decode_many
 from csstream.policy import Policy
 
 FUTURE_MS = 300_000
@@ -115,8 +115,11 @@ class Engine:
 
     def apply(self, records: Iterable[Record], now: int | None = None) -> None:
         """Take records in, in the order given. `now` is the wall clock (ms) against which `future` is judged."""
-        for record in records:
-            event = decode(record.value)
+        records = list(records)
+        shops = self.shops
+        process = self.process
+        newest = process.newest_ms
+        for record, event in zip(records, decode_many([record.value for record in records]), strict=True):
             if isinstance(event, Reject):
                 self.set_aside(event.reason, event.error, record)
                 continue
@@ -129,13 +132,13 @@ class Engine:
                 )
                 continue
             topic = record.topic
-            shop = self.shops.get(event.shop)
+            shop = shops.get(event.shop)
             if shop is None:
                 wrong = None if self._misplaced is None else self._misplaced(event.shop)
                 if wrong is not None:
                     self.set_aside("wrong_partition", wrong, record)
                     continue
-                shop = self.shops[event.shop] = Shop(self._rules, event.shop)
+                shop = shops[event.shop] = Shop(self._rules, event.shop)
             result, behind = shop.receive(event)
             if result == TOO_LATE:
                 self.set_aside(
@@ -146,12 +149,11 @@ class Engine:
                 )
                 continue
             self._touched.add(event.shop)
-            process = self.process
             process.events[topic, result] += 1
             if result == LATE:
                 process.was_late(topic, max(behind, 0) / 1000)
-            if result != DUPLICATE and ts > process.newest_ms.get(topic, -1):
-                process.newest_ms[topic] = ts
+            if result != DUPLICATE and ts > newest.get(topic, -1):
+                newest[topic] = ts
 
     def set_aside(self, reason: str, error: str, record: Record) -> None:
         """Make a record a dead letter of this step."""

@@ -5,8 +5,10 @@ back (`sign` -1). Everything is an integer or a multiset of integers, so order a
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from csstream.core.calendar import Calendar, Day
+from csstream.core.conversation import State
 from csstream.core.facts import AnyFact, Consult, Order, Reception, Reminder, Wait
 from csstream.core.scores import Scores, Scratch
 from csstream.policy import Policy
@@ -242,6 +244,22 @@ def _sample(samples: list[int], ms: int, sign: int) -> None:
         samples.remove(ms)
 
 
+class Expected(NamedTuple):
+    """What a customer adds to one row of today without being concluded; `agent` None is the shop's row.
+
+    `part` tells a customer's parts in one row apart: -1 the consult, else the number of the leg.
+    """
+
+    agent: str | None
+    part: int
+    consulted: int
+    replied_any: int
+    replied_strict: int
+    inquirers: int
+    waits: int
+    transferred_unanswered: int
+
+
 class Today(Scoreboard):
     """The rows of the shop's current local day alone, which remember what changed since they were last saved.
 
@@ -250,21 +268,27 @@ class Today(Scoreboard):
 
     __slots__ = ("changed", "day", "removed")
 
-    def __init__(self, policy: Policy, calendar: Calendar, day: str) -> None:
+    def __init__(self, policy: Policy, calendar: Calendar, day: Day) -> None:
         super().__init__(policy, calendar)
-        self.day = day
+        self.day = day.name
+        self._day = day
         self.changed: set[str | None] = set()
         self.removed: set[str | None] = set()  # rows whose samples are no longer a continuation
 
     def row(self, day: str, agent: str | None) -> Scores:
         """The row to count in; one that is thrown away for another day."""
-        if day != self.day:
-            return Scratch()
-        self.changed.add(agent)
-        return super().row(day, agent)
+        return self._own(agent) if day == self.day else _NOWHERE
 
     def _row_at(self, ts: int, agent: str | None) -> Scores:
-        return self.row(self._calendar.day(ts).name, agent)
+        day = self._day
+        return self._own(agent) if day.start_ms <= ts < day.end_ms else _NOWHERE
+
+    def _own(self, agent: str | None) -> Scores:
+        self.changed.add(agent)
+        found = self._near.get(agent)
+        if found is None:
+            found = self._near[agent] = super().row(self.day, agent)
+        return found
 
     def learn(self, fact: AnyFact, sign: int = 1) -> None:
         """Count a fact, or take it back."""
@@ -275,6 +299,60 @@ class Today(Scoreboard):
                 self.removed.update(leg.agent for leg in fact.legs)
         super().learn(fact, sign)
 
-    def expect(self, fact: AnyFact, sign: int) -> None:
-        """Count what is not concluded yet, or take it back; it has no samples."""
-        super().learn(fact, sign)
+    def expected(self, s: State, closing_consults: bool) -> tuple[Expected, ...]:
+        """What `learn` would count of the open wait and of the consults of the day under way, as they stand.
+
+        Asked for after every event, so it does without making the facts.
+        """
+        found: list[Expected] = []
+        if s.day == self.day:
+            waiting = s.since >= 0 and (closing_consults or not s.closing)
+            if s.wrote >= 0:
+                strict = not s.bad and not waiting
+                found.append(Expected(None, -1, 1, s.replied, strict, s.inquired, 0, 0))
+            for x, day in s.agent_days.items():
+                if day.first >= 0:
+                    strict = not day.bad and not (waiting and s.holder == x)
+                    found.append(Expected(x, -1, 1, day.replied, strict, 0, 0, 0))
+        if s.since >= 0 and not s.closing:
+            if self._waits_today(s.since):
+                found.append(Expected(None, 0, 0, 0, 0, 0, 1, 0))
+            if s.holder is not None and self._waits_today(s.leg_from):
+                found.append(Expected(s.holder, 0, 0, 0, 0, 0, 1, 0))
+            for number, leg in enumerate(s.legs, 1):
+                waits = leg.agent is not None and self._waits_today(leg.from_ms)
+                left = leg.outcome == "transferred_unanswered" and self._is_today(leg.until)
+                if waits or left:
+                    found.append(Expected(leg.agent, number, 0, 0, 0, 0, waits, left))
+                if left:
+                    found.append(Expected(None, number, 0, 0, 0, 0, 0, 1))
+        return tuple(found)
+
+    def _is_today(self, ts: int | None) -> bool:
+        return ts is not None and self._day.start_ms <= ts < self._day.end_ms
+
+    def _waits_today(self, start: int) -> bool:
+        return self._is_today(start) and (self._hours is None or self._calendar.within(start, self._hours))
+
+    def expect(self, before: tuple[Expected, ...], now: tuple[Expected, ...]) -> None:
+        """Count what is not concluded yet, in the place of what was so before; it has no samples."""
+        for part in before:
+            if part not in now:
+                self._count(part, -1)
+        for part in now:
+            if part not in before:
+                self._count(part, 1)
+
+    def _count(self, part: Expected, sign: int) -> None:
+        row = self._own(part.agent)
+        if part.part < 0:
+            row.consulted += sign
+            row.replied_any += sign * part.replied_any
+            row.replied_strict += sign * part.replied_strict
+            row.inquirers += sign * part.inquirers
+        else:
+            row.waits += sign * part.waits
+            row.transferred_unanswered += sign * part.transferred_unanswered
+
+
+_NOWHERE = Scratch()

@@ -69,6 +69,9 @@ SHOP_ONLY = frozenset(
 
 
 class _Forgetful(list[int]):
+    def append(self, value: int, /) -> None:
+        """Nothing is kept."""
+
     def remove(self, value: int, /) -> None:
         """Nothing is there to be removed."""
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from hashlib import blake2b
 
+from csstream.core.calendar import Day
 from csstream.core.chapters import Chapters, chapter_name
 from csstream.core.conversation import NEVER, Rules
 from csstream.core.customer import (
@@ -36,7 +37,7 @@ from csstream.core.rows import (
     TallyRow,
     decode_named,
 )
-from csstream.core.scoreboard import Scoreboard, Today
+from csstream.core.scoreboard import Expected, Scoreboard, Today
 from csstream.core.scores import COUNTS, Scores
 from csstream.core.seen import Seen
 from csstream.core.step import Published, ShopStep
@@ -62,18 +63,16 @@ class Shop:
         self.customers: dict[str, Customer] = {}
         self.agents: dict[str, AgentRow] = {}
         self.tallies: dict[str, TallyRow] = {}
-        self.today = Today(rules.policy, rules.calendar, self.row.day)
+        self._day = Day("", 0, 0) if self.row.clock_ms < 0 else rules.calendar.day(self.row.clock_ms)
+        self.today = Today(rules.policy, rules.calendar, self._day)
         self._saved: dict[str | None, tuple[int, int]] = {}  # samples already in rows
-        self._expected: dict[
-            str, list[AnyFact]
-        ] = {}  # what each customer adds to today without being concluded
         self.chapters = Chapters(self.row.place)
         self.seen = Seen(rules.policy.lateness_horizon_ms, self.row.clock_ms)
         self._kept_ms = kept_for(rules)
         self._dues: list[tuple[int, str]] = []
         self._step: ShopStep | None = None
         self._pending: dict[str, Customer] = {}  # by name, in order of arrival
-        self._touched: set[str] = set()
+        self._touched: dict[str, Customer] = {}
         self._row_places: dict[str, int] = {}  # while rows are restored: the places of the marks
         self._touched_agents: set[str] = set()
         self._ended: list[Key] = []
@@ -88,10 +87,10 @@ class Shop:
         ts = event.ts_ms
         behind = self.row.clock_ms - ts
         name = event.customer
-        if isinstance(event, Presence | Shift | Profile):
+        if name is None:
+            assert isinstance(event, Presence | Shift | Profile)
             self.move_clock(ts)
             return self._hear_of_agent(event), behind
-        assert name is not None
         if ts < self.row.ended_ms:
             return TOO_LATE, behind
         customer = self.customers.get(name)
@@ -105,7 +104,6 @@ class Shop:
         result = customer.accept(event, self.seen.perhaps(name, event.id, ts, self.row.clock_ms))
         if result in (DUPLICATE, TOO_LATE):
             return result, behind
-        self._touched.add(name)
         self._pending[name] = customer
         if type(event) is Message and result != CONFLICT and not event.internal:
             self._messages[event.sender] += 1
@@ -132,11 +130,11 @@ class Shop:
         if now <= self.row.clock_ms:
             return
         self.row.clock_ms = now
-        day = self.rules.calendar.day(now).name
-        if day != self.row.day:
+        if not self._day.start_ms <= now < self._day.end_ms:
             self._end_day()
-            self.row.day = day
-            self.today = Today(self.rules.policy, self.rules.calendar, day)
+            self._day = self.rules.calendar.day(now)
+            self.row.day = self._day.name
+            self.today = Today(self.rules.policy, self.rules.calendar, self._day)
 
     def _end_day(self) -> None:
         for agent, (responses, firsts) in self._saved.items():
@@ -159,17 +157,19 @@ class Shop:
         for name, heard in self._pending.items():
             kept, oldest, newest = heard.absorb(self._settled_for(name), self.step)
             self.chapters.write(name, kept, oldest, newest, row.forgotten_ms)
-            self._schedule(name)
+            self._schedule(heard)
+            self._touched[name] = heard
         self._pending.clear()
         while self._dues and self._dues[0][0] < clock and budget > 0:
             due, name = heapq.heappop(self._dues)
-            customer = self.customers.get(name)
-            if customer is None or customer.due != due:
+            customer = self._due(due, name)
+            if customer is None:
                 continue
             budget -= 1
-            self._touched.add(name)
+            self._touched[name] = customer
             customer.pass_due(due, self.step)
-            self._schedule(name)
+            customer.due = NEVER
+            self._schedule(customer)
         self._drop_stale_dues()
         row.settled_ms, row.settled_name = clock, ""
         if self._dues and self._dues[0][0] < clock:
@@ -194,32 +194,40 @@ class Shop:
         for name, customer in list(self.customers.items()):
             if customer.oldest >= limit:
                 continue
-            self._touched.add(name)
+            self._touched[name] = customer
             if customer.newest < limit and customer.next_due() == NEVER:
                 del self.customers[name]
+                customer.forgotten = True
                 row.forgotten_ms = max(row.forgotten_ms, customer.newest + self._kept_ms)
             else:
                 customer.trim(limit)
         row.ended_ms = limit
         self._ended += [("chapter", self.name, chapter_name(first)) for first in self.chapters.end(limit)]
 
+    def _due(self, due: int, name: str) -> Customer | None:
+        """The customer of a due taken from the heap; None if it has moved, and so lies in the heap elsewhere now.
+
+        Dues mostly move on with every message, so the heap has one of each customer that may be too early.
+        """
+        customer = self.customers.get(name)
+        if customer is None or customer.due != due:
+            return None
+        if customer.next_due() == due:
+            return customer
+        customer.due = NEVER
+        self._schedule(customer)
+        return None
+
     def _drop_stale_dues(self) -> None:
         dues = self._dues
-        while dues:
-            due, name = dues[0]
-            customer = self.customers.get(name)
-            if customer is not None and customer.due == due:
-                return
+        while dues and self._due(*dues[0]) is None:
             heapq.heappop(dues)
 
-    def _schedule(self, name: str) -> None:
-        customer = self.customers.get(name)
-        if customer is not None:
-            due = customer.next_due()
-            if due != customer.due:
-                customer.due = due
-                if due != NEVER:
-                    heapq.heappush(self._dues, (due, name))
+    def _schedule(self, customer: Customer) -> None:
+        due = customer.next_due()
+        if due < customer.due:
+            customer.due = due
+            heapq.heappush(self._dues, (due, customer.name))
 
     def next_due(self) -> int:
         """The next instant at which time alone changes something in this shop."""
@@ -256,9 +264,11 @@ class Shop:
     def group_of(self, agent: str | None, ts: int) -> str | None:
         """The group of an agent at `ts`, by the latest profile valid and known then."""
         known = None if agent is None else self.agents.get(agent)
-        if known is None:
-            return None
-        return next((group for valid, at, _, group in reversed(known.groups) if max(valid, at) <= ts), None)
+        if known is not None:
+            for valid, at, _, group in reversed(known.groups):
+                if valid <= ts and at <= ts:
+                    return group
+        return None
 
     # ---- what a step leaves -----------------------------------------------------------------------------
 
@@ -266,23 +276,26 @@ class Shop:
         """Close the step: what goes out, and the rows that changed."""
         published = self.step.publish()
         self._step = None
+        row = self.row
+        row.place = self.chapters.place
+        changes: Changes = {("shop", self.name): row}
         begun = self._count_begun(published)
-        tallied = self._tally(published, begun)
-        changes: Changes = {("shop", self.name): self.row}
-        for name in self._touched:
-            customer = self.customers.get(name)
-            self._expect(name, customer)
-            self._note_waiting(name, customer)
-            if customer is None:
+        for name, customer in self._touched.items():
+            begun += self._counts_as_begun(customer)
+            self._expect(customer)
+            if customer.conversation.state.since >= 0:
+                self._waiting.add(name)
+            else:
+                self._waiting.discard(name)
+            if customer.forgotten:
                 changes["customer", self.name, name] = None
             elif customer.changed or customer.fresh >= ROW_EVERY:
-                changes["customer", self.name, name] = customer.row(self.chapters.place, self.row.ended_ms)
+                changes["customer", self.name, name] = customer.row(row.place, row.ended_ms)
         for first, chapter in self.chapters.changed():
             changes["chapter", self.name, chapter_name(first)] = chapter
-        self.row.place = self.chapters.place
         for agent in self._touched_agents:
             changes["agent", self.name, agent] = self.agents[agent]
-        for agent in tallied:
+        for agent in self._tally(published, begun):
             changes["tally", self.name, agent] = self.tallies[agent]
         for key in self._ended:
             changes[key] = None
@@ -293,39 +306,36 @@ class Shop:
         return published, changes
 
     def _count_begun(self, published: Published) -> int:
+        """How many of the waits concluded for the first time were not counted as begun while they were open."""
         begun = 0
         for fact in published.first_facts:
-            if isinstance(fact, Wait) and fact.normal and fact.outcome != "void":
-                customer = self.customers.get(fact.customer)
-                wait = fact.since, fact.wait
-                if customer is None or customer.started != wait:
+            if type(fact) is Wait and fact.normal and fact.outcome != "void":
+                customer = self._touched[fact.customer]
+                wait = fact.since, fact.evidence[0]
+                if customer.started != wait:
                     begun += 1
-                    if customer is not None:
-                        customer.started = max(customer.started, wait)
-        for name in self._touched:
-            customer = self.customers.get(name)
-            if customer is None:
-                continue
-            open_wait = customer.open_normal()
-            if open_wait is not None and open_wait != customer.started:
-                customer.started = open_wait
-                begun += 1
+                    customer.started = max(customer.started, wait)
         return begun
+
+    @staticmethod
+    def _counts_as_begun(customer: Customer) -> bool:
+        wait = customer.open_normal()
+        if wait is None or wait == customer.started:
+            return False
+        customer.started = wait
+        return True
 
     def _tally(self, published: Published, begun: int) -> set[str]:
         """Count what was concluded for the first time; the agents whose tallies changed."""
         changed: set[str] = set()
         scores = Scoreboard(self.rules.policy, self.rules.calendar)
-        for fact in published.first_facts:
-            scores.learn(fact)
-        firsts = Firsts(
-            [fact for fact in published.first_facts if isinstance(fact, Wait)],
-            begun,
-            [fact for fact in published.first_facts if isinstance(fact, Reception)],
-            published.first_alerts,
-            scores,
-            self._messages,
-        )
+        waits = [fact for fact in published.first_facts if type(fact) is Wait]
+        receptions = [fact for fact in published.first_facts if type(fact) is Reception]
+        for wait in waits:
+            scores.learn_wait(wait)
+        for reception in receptions:
+            scores.learn_reception(reception)
+        firsts = Firsts(waits, begun, receptions, published.first_alerts, scores, self._messages)
         for metric in FIRSTS:
             assert metric.count is not None
             for labels, amount in metric.count(firsts):
@@ -340,46 +350,36 @@ class Shop:
         return changed
 
     def _add(self, metric: Metric, labels: Labels, amount: int) -> str:
-        by_agent = "agent" in metric.labels
-        agent = labels[0] if by_agent else ""
+        if metric.name in _BY_AGENT:
+            agent, *rest = labels
+        else:
+            agent, rest = "", [*labels]
         tally = self.tallies.get(agent)
         if tally is None:
             tally = self.tallies[agent] = TallyRow()
         tally.newest_ms = max(tally.newest_ms, self.row.clock_ms)
-        rest = labels[1:] if by_agent else labels
-        name = "|".join((metric.name, *rest))
+        name = "|".join((metric.name, *rest)) if rest else metric.name
         if metric.type == "c":
             tally.counts[name] = tally.counts.get(name, 0) + amount
             return agent
         histogram = tally.histograms.get(name)
         if histogram is None:
             histogram = tally.histograms[name] = [0] * (len(metric.buckets) + 2)
-        observe(histogram, [bound * 1000 for bound in metric.buckets], amount)
+        observe(histogram, _BOUNDS_MS[metric.name], amount)
         return agent
 
-    def _expect(self, name: str, customer: Customer | None) -> None:
+    def _expect(self, customer: Customer) -> None:
         """Bring what the customer adds to today's figures without being concluded up to date."""
-        for fact in self._expected.pop(name, ()):
-            self.today.expect(fact, -1)
-        expected = [] if customer is None else self._expectation(customer)
-        if expected:
-            for fact in expected:
-                self.today.expect(fact, 1)
-            self._expected[name] = expected
+        today = self.today
+        before = customer.expected if customer.expected_on == today.day else ()
+        now = () if customer.forgotten else self._expected(customer)
+        if now != before:
+            today.expect(before, now)
+        customer.expected = now
+        customer.expected_on = today.day
 
-    def _expectation(self, customer: Customer) -> list[AnyFact]:
-        """The open wait and today's consults of a customer, as they stand."""
-        s = customer.conversation.state
-        if s.since < 0 and s.day != self.row.day:
-            return []
-        standing = customer.conversation.standing(self.row.clock_ms)
-        return [*standing.waits, *standing.consults]
-
-    def _note_waiting(self, name: str, customer: Customer | None) -> None:
-        if customer is not None and customer.conversation.state.since >= 0:
-            self._waiting.add(name)
-        else:
-            self._waiting.discard(name)
+    def _expected(self, customer: Customer) -> tuple[Expected, ...]:
+        return self.today.expected(customer.conversation.state, self.rules.closing_consults)
 
     def _save_today(self, changes: Changes) -> None:
         today = self.today
@@ -438,12 +438,12 @@ class Shop:
         self._row_places.clear()
         for name, customer in self.customers.items():
             customer.resume(self._settled_for(name))
-            self._schedule(name)
-            self._note_waiting(name, customer)
+            self._schedule(customer)
+            if customer.conversation.state.since >= 0:
+                self._waiting.add(name)
             # The expectation is part of the saved figures of today already: remember it without counting it.
-            expected = self._expectation(customer)
-            if expected:
-                self._expected[name] = expected
+            customer.expected = self._expected(customer)
+            customer.expected_on = self.today.day
 
     def restore_day(self, day: str, agent: str | None, row: DayRow, samples: dict[str, list[int]]) -> None:
         """A row of today's figures."""
@@ -540,6 +540,7 @@ class Shop:
 
 
 _BY_AGENT = frozenset(metric.name for metric in FIRSTS if "agent" in metric.labels)
+_BOUNDS_MS = {metric.name: [bound * 1000 for bound in metric.buckets] for metric in FIRSTS}
 
 
 def agent_key(agent: str | None) -> str:
