@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test tools check format bench peers mutants kafka dashboards compiled pure lock clean
+.PHONY: help setup demo test tools check format bench peers mutants kafka dashboards screenshots compiled pure lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ tools: ## programs of others that tests run; what is missing, from Debian (as ro
 	@missing=$$(for tool in $(TOOLS); do command -v $${tool%%:*} >/dev/null || echo $${tool#*:}; done); \
 	test -z "$$missing" || { apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends $$missing; }
+
+screenshots: $(READY) ## the pictures of the README anew, from a real run (needs Chromium: make tools)
+	$(BIN)/python -m tests.screenshots
 
 dashboards: $(READY) ## Grafana's JSON anew, from deploy/grafana/boards
 	$(BIN)/python -m deploy.grafana.boards
