@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import click
 
@@ -34,7 +35,8 @@ def topics(partitions: int | None, planning: bool, check: bool, **given: str | N
         raise click.UsageError("--plan or --check, not both")
     told = reading(given)
     reached = connection(told)
-    wanted = (*kafka.named(told.topics_prefix)[2], kafka.NOTIFIED)
+    notified = replace(kafka.NOTIFIED, name=f"{told.topics_prefix}notified")
+    wanted = (*kafka.named(told.topics_prefix)[2], notified)
     try:
         if planning or check:
             changes = asyncio.run(kafka.check(reached, wanted, asked=partitions))
