@@ -24,6 +24,7 @@ from csstream.cli.serve import serve
 from csstream.cli.settings import settings
 from csstream.cli.simulate import simulate
 from csstream.cli.topics import topics
+from csstream.cli.wall import wall
 from csstream.cli.worker import worker
 
 
@@ -44,6 +45,7 @@ for _command in (
     explain,
     topics,
     worker,
+    wall,
     notify,
     alerts,
     policy,

@@ -197,6 +197,7 @@ METRICS = (
     Metric("notification_delay_seconds", "h", ("sink",), "P", "Instant of an alert to the sink's answer", None, NOTIFICATION_S),
     Metric("notification_oldest_seconds", "g", ("sink",), "P", "Age of the oldest alert that a sink should have been told; 0 if none"),
     Metric("http_requests_total", "c", ("path", "code"), "P", "Answers over HTTP, by route and status"),
+    Metric("wall_viewers", "g", (), "P", "Who looks on at the wall now"),
 )  # fmt: skip
 
 BY_NAME = {metric.name: metric for metric in METRICS}
