@@ -119,7 +119,8 @@ class Tail:
         """Open the file to be read next, if it is there."""
         path = self._later.pop(0) if self._later else self._path
         try:
-            file: BinaryIO = path.open("rb")
+            plain = stat.S_ISREG(path.stat().st_mode)  # to open a pipe would be to wait for its writer
+            file: BinaryIO | None = path.open("rb") if plain else None
         except FileNotFoundError:
             if not self._missing:
                 _log.info("%s is not there yet; waiting for it", path)
@@ -127,8 +128,7 @@ class Tail:
             return False
         except OSError as error:
             raise FollowError(f"{path}: cannot be read: {error.strerror}") from None
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.close()
+        if file is None:
             raise FollowError(f"{path}: only a plain file can be followed")
         self._missing = False
         self._size = -1
@@ -178,7 +178,9 @@ class Tail:
                 _log.warning("%s was written after the last look and is packed: it is not taken", path)
                 continue
             with path.open("rb") as other:
-                if not self._is_same(other):  # a copy of what was read is no later file
+                if not self.place.offset or not self._is_same(
+                    other
+                ):  # a copy of what was read is no later file
                     found.append((written_ns, path))
         return [path for _, path in sorted(found)]
 

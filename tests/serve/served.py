@@ -46,19 +46,17 @@ class Client:
             raise
 
     def wait_for(self, pattern: str, seconds: float = 30) -> re.Match[str]:
-        """The first match in what it says from now on."""
+        """The first match in a whole line of what it says."""
         assert self.process.stdout is not None
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            if not select.select([self.process.stdout], [], [], 1)[0]:
-                continue
-            line = self.process.stdout.readline().decode()
-            self.said += line
-            if found := re.search(pattern, line):
+        while True:
+            if found := re.search(pattern, self.said[: self.said.rfind("\n") + 1]):
                 return found
-            if not line:
-                break
-        raise AssertionError(f"no {pattern!r} in:\n{self.said}")
+            ready = select.select([self.process.stdout], [], [], max(0.0, until - time.monotonic()))[0]
+            more = os.read(self.process.stdout.fileno(), 65_536) if ready else b""
+            if not more:
+                raise AssertionError(f"no {pattern!r} in:\n{self.said}")
+            self.said += more.decode()
 
     def ask(self, path: str, body: bytes | None = None, seconds: float = 20) -> tuple[int, Any, bytes]:
         """Status, headers and body of an answer. Raises one of `GONE` where there is none."""
@@ -102,14 +100,18 @@ class Served(Client):
         self.token = (data / "token").read_text().strip()
 
     def records(self, name: str) -> Iterator[dict[str, Any]]:
-        """All records of an outlet, page by page."""
+        """All records of an outlet."""
+        return map(json.loads, self.lines(name))
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """The same as they come, page by page."""
         after = "0"
         while True:
             status, headers, body = self.ask(f"/v1/{name}?after={after}&limit=700")
             assert status == 200
             if not body:
                 return
-            yield from map(json.loads, body.splitlines())
+            yield from body.splitlines()
             after = headers["Cs-Last"]
 
 

@@ -1,7 +1,9 @@
 """`csstream serve` as people run it: killed at any instant it forgets nothing, and it is on time."""
 
+import asyncio
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -124,6 +126,43 @@ async def test_what_came_in_can_be_read_and_replayed(start: Start, tmp_path: Pat
     assert served.ask("/v1/events", b"\n".join(log))[0] == 200
     status, _, body = served.ask("/v1/events?limit=10000")
     assert (status, body.splitlines()) == (200, log)
+    assert served.stop()[0] == 0
+    assert await kept_facts(served.data) == replay_facts(log, tmp_path)
+
+
+async def test_a_followed_file_counts_once_over_rotation_and_kills(start: Start, tmp_path: Path) -> None:
+    log = shop_log(2_000, 5)
+    followed = tmp_path / "chat.jsonl"
+    followed.write_bytes(b"{nonsense\n")
+    chance = random.Random(5)
+    served = start("--follow", str(followed))
+    served.until(lambda: any(served.lines("events")))
+    sent = rotated = 0
+    while sent < len(log):
+        some = log[sent : sent + chance.randint(50, 400)]
+        with followed.open("ab") as file:
+            file.write(b"\n".join(some) + b"\n")
+        sent += len(some)
+        await asyncio.sleep(chance.uniform(0, 0.3))  # any instant will do, and no result depends on it
+        if served.process.poll() is not None:
+            served = start("--follow", str(followed))
+        elif chance.random() < 0.4:
+            served.kill()
+            rotated += 1
+            followed.rename(tmp_path / f"chat.jsonl.{rotated}")
+    followed.touch()
+    if served.process.poll() is not None:
+        served = start("--follow", str(followed))
+
+    def all_is_counted() -> bool:
+        events = sum(1 for _ in served.lines("events"))
+        return events == len(log) + 1 and not re.search(
+            rb"csstream_lag_records.* [1-9]", served.ask("/metrics")[2]
+        )
+
+    served.until(all_is_counted, 60)
+    assert rotated >= 2
+    assert [letter["reason"] for letter in served.records("dead-letters")] == ["not_json"]
     assert served.stop()[0] == 0
     assert await kept_facts(served.data) == replay_facts(log, tmp_path)
 
