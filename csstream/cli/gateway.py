@@ -8,23 +8,14 @@ import click
 
 from csstream.cli.intake import intake_options, token_of
 from csstream.cli.options import Failure
+from csstream.cli.told import BROKER, connection, reading, settings_options
 
 
 @click.command()
-@click.option(
-    "--broker",
-    default="127.0.0.1:9092",
-    show_default=True,
-    envvar="CSSTREAM_BROKER",
-    show_envvar=True,
-    metavar="HOST:PORT,...",
-)
-@click.option(
-    "--topics-prefix", "prefix", default="cs.", show_default=True, help="How the names of all topics begin."
-)
+@settings_options(*BROKER, "topics.prefix")
 @intake_options
 def gateway(
-    broker: str, prefix: str, host: str, port: int, names: tuple[str, ...], token_file: Path | None
+    host: str, port: int, names: tuple[str, ...], token_file: Path | None, **given: str | None
 ) -> None:
     """Events over HTTP into Kafka, for platforms that push: the endpoint of serve, in front of the topics.
 
@@ -33,10 +24,10 @@ def gateway(
     """
     from csstream.gateway.service import GatewayOptions
     from csstream.gateway.service import gateway as run
-    from csstream.ledgers.kafka import Connection
     from csstream.web.bearer import TokenError
     from csstream.web.server import ListenError
 
+    told = reading(given)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # Of a broker that is away, our own warning says all there is to say.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -46,7 +37,12 @@ def gateway(
         if bearer is None:
             raise click.UsageError("a token is needed: --token-file FILE, or CSSTREAM_TOKEN")
         options = GatewayOptions(
-            connection=Connection(broker), bearer=bearer, prefix=prefix, host=host, port=port, names=names
+            connection=connection(told),
+            bearer=bearer,
+            prefix=told.topics_prefix,
+            host=host,
+            port=port,
+            names=names,
         )
         asyncio.run(run(options, click.echo))
     except (ListenError, TokenError) as error:

@@ -35,12 +35,22 @@ from csstream.cli.options import Failure, Span, one, policy_options
     show_default=True,
     help="For how long events, facts, alerts and dead letters can be read.",
 )
+@click.option(
+    "--alerts",
+    "alerts",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="CSSTREAM_ALERTS",
+    show_envvar=True,
+    metavar="FILE",
+    help="Who is told of alerts: sinks and routes (TOML); csstream alerts check reads it.",
+)
 @intake_options
 @policy_options
 def serve(
     data: Path,
     follow: tuple[str, ...],
     keep_s: float,
+    alerts: Path | None,
     host: str,
     port: int,
     names: tuple[str, ...],
@@ -54,6 +64,7 @@ def serve(
     csstream serve --data shop --follow chat.jsonl
     csstream serve --data shop --policy tmall --port 8464
     """
+    from csstream.cli.alerts import read_config
     from csstream.ledgers import LedgerError
     from csstream.serve.folder import FolderError
     from csstream.serve.inbox import InboxError
@@ -75,6 +86,7 @@ def serve(
             names=names,
             follow=follow,
             keep_s=keep_s,
+            alerts=None if alerts is None else read_config(alerts),
         )
         asyncio.run(run(options, click.echo))
     except (FolderError, FollowError, InboxError, LedgerError, ListenError, TokenError) as error:

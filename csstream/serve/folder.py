@@ -14,7 +14,7 @@ class FolderError(Exception):
 
 @dataclass(frozen=True)
 class Folder:
-    """Where everything lies. Back it up while nothing runs, or both `.db` files with SQLite's own `.backup`."""
+    """Where everything lies. Back it up while nothing runs, or the `.db` files with SQLite's own `.backup`."""
 
     path: Path
 
@@ -32,6 +32,16 @@ class Folder:
     def token(self) -> Path:
         """The token that was made here."""
         return self.path / "token"
+
+    @property
+    def marks(self) -> Path:
+        """What was told to whom."""
+        return self.path / "notified.db"
+
+    @property
+    def wall_link(self) -> Path:
+        """The link with which one can look at the wall."""
+        return self.path / "wall-link"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from csstream.core.engine import Engine, Step, rows_by_family
@@ -21,7 +21,6 @@ from csstream.ledgers.sqlite import SqliteLedger
 from csstream.policy import Policy
 from csstream.runner import Runner
 from csstream.serve.inbox import Inbox
-from csstream.web.server import Requests
 
 STEP_EVENTS = 1_000
 """Most events of one step: requests are answered between two steps, not within one."""
@@ -48,7 +47,10 @@ _log = logging.getLogger(__name__)
 
 
 class Live:
-    """One partition, kept in a file. `keep_s`: for how long what came in and went out can be read."""
+    """One partition, kept in a file. `keep_s`: for how long what came in and went out can be read.
+
+    `on_step` hears every committed step; `on_tell` is asked about once a second for what others have to show.
+    """
 
     def __init__(
         self,
@@ -57,21 +59,21 @@ class Live:
         inbox: Inbox,
         exporter: Exporter,
         version: str,
-        requests: Requests,
         *,
         keep_s: float,
-        on_step: Callable[[Step], None] | None = None,
+        on_step: Callable[[Step], None],
+        on_tell: Callable[[], Mapping[str, Sequence[Reading]]],
     ) -> None:
         self._ledger = SqliteLedger(ledger)
         self._runner = Runner(policy, self._ledger, tuple(TOPICS), on_step=self._hear)
         self._inbox = inbox
         self._exporter = exporter
-        self._requests = requests
         self._steps = Steps()
         self._snapshots = Snapshots(version, policy.tag)
         self._rows: Counter[str] = Counter()
         self._keep_s = keep_s
         self._on_step = on_step
+        self._on_tell = on_tell
         self._alert_delays = [0.0] * (len(ALERT_DELAY_S) + 2)
         self._tell_s = self._rows_s = self._sweep_s = float("-inf")
 
@@ -147,10 +149,10 @@ class Live:
             await self._sweep(int((time.time() - self._keep_s) * 1000))
             self._sweep_s = now_s
 
-    def _readings(self) -> dict[str, list[Reading]]:
+    def _readings(self) -> dict[str, Sequence[Reading]]:
         lags = self._inbox.waiting().items()
         return {
-            "http_requests_total": list(self._requests.counts.items()),
+            **self._on_tell(),
             "lag_records": [((topic, PARTITION), lag) for topic, lag in lags],
             "clock_timestamp_seconds": [((PARTITION,), self._inbox.complete_ms() / 1000)],
             "partitions": [(("ready",), 1)],
@@ -164,8 +166,7 @@ class Live:
             for alert in step.alerts:
                 if alert.state == "firing":
                     observe(self._alert_delays, ALERT_DELAY_S, max(0.0, now_ms - alert.ts) / 1000)
-        if self._on_step is not None:
-            self._on_step(step)
+        self._on_step(step)
 
     async def _sweep(self, before_ms: int) -> None:
         try:

@@ -25,13 +25,14 @@ class Bearer:
     """One token."""
 
     def __init__(self, token: str) -> None:
-        self._token = token.encode()
+        self.token = token
+        """Never to be printed."""
 
     def allows(self, request: web.Request) -> bool:
         """Whether the request carries the token."""
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         sent = given.strip().encode("utf-8", "surrogateescape")
-        return scheme.lower() == "bearer" and hmac.compare_digest(sent, self._token)
+        return scheme.lower() == "bearer" and hmac.compare_digest(sent, self.token.encode())
 
     def refusal(self, request: web.Request) -> web.Response | None:
         """The answer to a request that may not in, else None."""

@@ -6,6 +6,7 @@ import random
 import re
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -193,3 +194,61 @@ def test_the_token_is_never_printed(start: Start) -> None:
     served.ask("/v1/events", b"{}")
     _, said = served.stop()
     assert served.token not in said
+
+
+ALERTS = """
+[sinks.desk]
+kind = "console"
+[[routes]]
+sinks = ["desk"]
+rules = ["wait"]
+"""
+
+
+def test_people_are_told_once_also_when_it_was_killed_meanwhile(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "alerts.toml").write_text(ALERTS)
+    arguments = ("--alerts", str(tmp_path / "alerts.toml"))
+    served = start(*arguments)
+    now_ms = int(time.time() * 1000)
+    assert served.ask("/v1/events", message(1, now_ms - 20_000, agent="Anna"))[0] == 200
+    served.wait_for("Anna", 10)
+    served.until(lambda: b'notifications_total{sink="desk",result="sent"} 1' in served.ask("/metrics")[2])
+    served.kill()
+    again = start(*arguments)
+    assert again.ask("/v1/events", message(2, now_ms - 20_000, agent="Berta"))[0] == 200
+    again.wait_for("Berta", 10)
+    _, said = again.stop()
+    assert [line for line in said.splitlines() if "Berta" in line and " 15 " in line]
+    assert not [line for line in said.splitlines() if "Anna" in line and " 15 " in line], "it was told before"
+
+
+def test_a_mistake_in_the_file_of_alerts_is_wrong_usage(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "alerts.toml").write_text(ALERTS.replace("console", "pigeon"))
+    with pytest.raises(AssertionError, match=r"alerts\.toml"):
+        start("--alerts", str(tmp_path / "alerts.toml"))
+
+
+def test_the_wall_shows_the_shop_and_what_fired_before_a_restart_to_who_has_the_link(start: Start) -> None:
+    served = start()
+    began_ms = int(time.time() * 1000) - 16_000
+    served.ask("/v1/events", message(1, began_ms))
+    served.until(lambda: any(served.records("alerts")))
+    served.kill()
+    again = start()
+    link = (again.data / "wall-link").read_text().strip()
+    assert link.startswith(f"{again.address}/#key=")
+    assert (again.data / "wall-link").stat().st_mode & 0o777 == 0o600
+    assert b"<html" in again.ask("/")[2]
+    token, again.token = again.token, link.partition("key=")[2]
+    request = urllib.request.Request(
+        f"{again.address}/wall/stream", headers={"Authorization": f"Bearer {again.token}"}
+    )
+    shown = b""
+    with urllib.request.urlopen(request, timeout=10) as stream:
+        while not (b"m1" in shown and b"wait|s|c1" in shown and b"|15" in shown):
+            shown += stream.readline()
+    assert again.ask("/v1/facts")[0] == 401, "the link is for looking at the wall alone"
+    again.token = "nonsense-nonsense-nonsense"
+    assert again.ask("/wall/stream")[0] == 401
+    again.token = token
+    assert again.stop(10)[0] == 0
