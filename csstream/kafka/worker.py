@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -233,6 +234,7 @@ class Worker:
             shops,
             counts.process,
             failed=counts.failed,
+            rows=sum((partition.rows() for partition in self.owned.values()), Counter()),
             steps=counts.steps,
             driver=readings(self.owned, counts),
         )

@@ -37,9 +37,6 @@ RARE = {
 }
 """Counted only when it happens, and a short run of a healthy system is spared."""
 
-NOT_YET = {"rows"}
-"""In METRICS, and not shown yet by a process that runs here."""
-
 
 CANARY = "nobody-may-read-this"
 
@@ -123,7 +120,7 @@ def test_every_service_answers_and_the_partitions_are_shared(whole: System, prom
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_panel_shows_data(name: str, prometheus: Prometheus) -> None:
-    of_the_run = set(BY_NAME) - RARE - NOT_YET
+    of_the_run = set(BY_NAME) - RARE
     chosen = prometheus.choose(board(name))
     asked = [(query, fill(query.expr, chosen)) for query in queries(board(name))]
     asked = [

@@ -31,6 +31,7 @@ from csstream.core import facts, rules
 from csstream.core.engine import Step
 from csstream.core.rows import CODEC
 from csstream.ledgers import FencedError, LedgerError, Positions
+from csstream.ledgers.kafka.census import Census
 from csstream.ledgers.kafka.connection import Connection
 from csstream.ledgers.kafka.output import (
     BATCH_OVERHEAD,
@@ -105,6 +106,8 @@ class KafkaLedger:
         self._group = group
         self._timeout_ms = transaction_timeout_ms
         self._say = say
+        self.census = Census()
+        """Of the rows as last committed."""
         self._producer: AIOKafkaProducer | None = None
         self._found: dict[str, Found] = {}
         self._largest: dict[str, int] = {}
@@ -138,6 +141,7 @@ class KafkaLedger:
         except BaseException:
             await self._leave(CLOSE_S)
             raise
+        self.census = Census(rows)
         return rows, {topic: kept.next for topic, kept in self._kept.items()}
 
     async def _start(self) -> AIOKafkaProducer:
@@ -274,6 +278,7 @@ class KafkaLedger:
             raise self._failed(
                 "a step could not be committed, or it is not known whether it was", error
             ) from error
+        self.census.note(step.rows)
         self._kept = kept
         self._meta = self._meta_now()
 
