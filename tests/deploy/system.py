@@ -113,10 +113,10 @@ class System:
             "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "PATH": "/usr/bin:/bin"
         }  # fmt: skip
 
-    def run(self, name: str) -> str:
-        """Run a service that ends by itself; what it said."""
+    def run(self, name: str, *more: str) -> str:
+        """Run a command of a service that ends by itself; what it said."""
         done = subprocess.run(
-            csstream(*self.words(name, 0)),
+            csstream(*self.words(name, 0), *more),
             cwd=ROOT, env=self.environment(name), capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from csstream.core.metrics import BY_NAME
 from csstream.simulate import HOURLY, ZONE_MS
@@ -23,6 +24,7 @@ from tests.deploy.system import SERVICES, Receiver, System, system
 from tests.deploy.test_alertmanager import prepared
 from tests.deploy.test_dashboards import NAMES, board
 from tests.kafka.node import NoKafkaError
+from tests.wall.test_page import FLAGS
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("system")]
 
@@ -78,11 +80,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory, people: Receiver) -> Iterato
         except NoKafkaError as error:
             pytest.skip(str(error))
         assert "create" in made.run("topics")
-        for name in ("worker", "notify", "gateway"):
+        for name in ("worker", "notify", "gateway", "wall"):
             for _ in range(SERVICES[name].get("deploy", {}).get("replicas", 1)):
                 made.start(name)
         made.start("shop", *feed())
-        made.wait_until_healthy("worker", "notify", "gateway")
+        made.wait_until_healthy("worker", "notify", "gateway", "wall")
         yield made
 
 
@@ -156,6 +158,29 @@ def test_an_event_that_a_platform_pushes_is_counted(whole: System, prometheus: P
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.status in {200, 202}
     wait_for("the wait of lamp", lambda: prometheus.ask('csstream_open_waits{shop="lamp"} == 1'))
+
+
+def test_the_room_sees_in_its_browser_what_prometheus_knows(whole: System, prometheus: Prometheus) -> None:
+    """By the read-only link, as a screen in the room has it; compared at an instant at which both say the same."""
+    link = whole.run("wall", "--link").strip()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program("chromium"), args=list(FLAGS))
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(f"http://{whole.addresses['wall'][0]}/{link}&lang=en&shop=s01")
+
+        def same() -> str | None:
+            shown = page.locator("#within small").inner_text()
+            waits, within = (
+                prometheus.ask(f'{name}{{shop="s01"}}')[0]["value"][1]
+                for name in ("csstream_day_waits", "csstream_day_waits_within_30")
+            )
+            return shown if shown == f"{within} of {waits}" else None
+
+        assert wait_for("the wall and Prometheus say the same", same, 40) != "0 of 0"
+        assert page.locator("#longest").inner_text()
+        assert page.locator("#agents tr").count() > 5
+        assert wait_for("who looks is counted", lambda: prometheus.ask("sum(csstream_wall_viewers) == 1"))
+        browser.close()
 
 
 @pytest.mark.usefixtures("prometheus")
