@@ -178,8 +178,9 @@ def test_the_room_sees_in_its_browser_what_prometheus_knows(whole: System, prome
 
         assert wait_for("the wall and Prometheus say the same", same, 40) != "0 of 0"
         assert page.locator("#longest").inner_text()
-        assert page.locator("#agents tr").count() > 5
+        assert page.locator("#agents .rows > *").count() > 5
         assert wait_for("who looks is counted", lambda: prometheus.ask("sum(csstream_wall_viewers) == 1"))
+        page.screenshot(path=whole.folder / "wall.png")
         browser.close()
 
 
