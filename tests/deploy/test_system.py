@@ -180,7 +180,6 @@ def test_the_room_sees_in_its_browser_what_prometheus_knows(whole: System, prome
         assert page.locator("#longest").inner_text()
         assert page.locator("#agents .rows > *").count() > 5
         assert wait_for("who looks is counted", lambda: prometheus.ask("sum(csstream_wall_viewers) == 1"))
-        page.screenshot(path=whole.folder / "wall.png")
         browser.close()
 
 
