@@ -328,7 +328,8 @@ class Partition:
 
     def rows(self) -> Counter[str]:
         """Rows kept, by family."""
-        return self._ledger.census.counts
+        census = self._ledger.census
+        return Counter() if census is None else census.counts
 
     def lag(self) -> dict[str, int]:
         """By topic, the records that are not applied yet."""

@@ -32,7 +32,7 @@ from csstream.kafka.partition import GATHER_S, TRANSACTIONS, Counts, Partition
 from csstream.kafka.partitioner import misplaced
 from csstream.kafka.topics import look, named, plan, refuse
 from csstream.kafka.watchdog import Sight, Watchdog
-from csstream.ledgers.kafka import Connection, KafkaLedger, UnreachableError
+from csstream.ledgers.kafka import Census, Connection, KafkaLedger, UnreachableError
 from csstream.policy import Policy
 from csstream.runner import Runner
 from csstream.settings import Settings
@@ -181,6 +181,7 @@ class Worker:
             self._outputs,
             policy=options.policy.tag,
             group=self.settings.application,
+            census=Census(),
         )
         runner = Runner(
             options.policy,

@@ -17,7 +17,8 @@ steps = st.lists(st.dictionaries(keys, st.sampled_from([b"row", None])))
 def test_a_count_that_is_kept_says_what_a_count_anew_would(
     loaded: dict[bytes, bytes], written: list[dict[bytes, bytes | None]]
 ) -> None:
-    census, there = Census(loaded), set(loaded)
+    census, there = Census(), set(loaded)
+    census.begin(loaded)
     for step in written:
         census.note(step)
         there |= {key for key, row in step.items() if row is not None}

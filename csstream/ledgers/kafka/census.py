@@ -11,12 +11,17 @@ from csstream.core.rows import decode_key
 
 
 class Census:
-    """The keys of the rows there are."""
+    """The keys of the rows there are. Only where keys are those of `core.rows`."""
 
-    def __init__(self, keys: Iterable[bytes] = ()) -> None:
+    def __init__(self) -> None:
+        self._keys: set[bytes] = set()
+        self.counts: Counter[str] = Counter()
+        """Rows by family, as last committed."""
+
+    def begin(self, keys: Iterable[bytes]) -> None:
+        """These are all rows there are."""
         self._keys = set(keys)
         self.counts = Counter(map(_family, self._keys))
-        """Rows by family."""
 
     def note(self, rows: Mapping[bytes, bytes | None]) -> None:
         """Rows were written, or ended (None)."""

@@ -81,7 +81,8 @@ class KafkaLedger:
     """One owner of a partition. Not for use by two tasks at once.
 
     `inputs` are the topics whose positions are kept, `policy` the tag of the policy in force, `group` the
-    consumer group that the positions are shown for (None: nowhere). `say` hears why opening takes long.
+    consumer group that the positions are shown for (None: nowhere). `say` hears why opening takes long,
+    `census` of every row.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class KafkaLedger:
         group: str | None = None,
         transaction_timeout_ms: int = TRANSACTION_TIMEOUT_MS,
         say: Callable[[str], None] = log.warning,
+        census: Census | None = None,
     ) -> None:
         self.partition = partition
         self._connection = connection
@@ -106,8 +108,7 @@ class KafkaLedger:
         self._group = group
         self._timeout_ms = transaction_timeout_ms
         self._say = say
-        self.census = Census()
-        """Of the rows as last committed."""
+        self.census = census
         self._producer: AIOKafkaProducer | None = None
         self._found: dict[str, Found] = {}
         self._largest: dict[str, int] = {}
@@ -141,7 +142,8 @@ class KafkaLedger:
         except BaseException:
             await self._leave(CLOSE_S)
             raise
-        self.census = Census(rows)
+        if self.census is not None:
+            self.census.begin(rows)
         return rows, {topic: kept.next for topic, kept in self._kept.items()}
 
     async def _start(self) -> AIOKafkaProducer:
@@ -278,7 +280,8 @@ class KafkaLedger:
             raise self._failed(
                 "a step could not be committed, or it is not known whether it was", error
             ) from error
-        self.census.note(step.rows)
+        if self.census is not None:
+            self.census.note(step.rows)
         self._kept = kept
         self._meta = self._meta_now()
 
