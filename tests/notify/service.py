@@ -6,6 +6,7 @@ request takes the next behaviour of the script; when that is used up, all is wel
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +16,9 @@ TAKEN = b'{"errcode":0,"errmsg":"ok","code":0}'
 
 @dataclass
 class Request:
-    """One request: its line, headers and body, and whether the answer was a whole yes."""
+    """One request: when it came (epoch ms), its path, headers and body, and whether it was answered by a whole yes."""
+
+    at_ms: int
 
     path: str
     headers: dict[str, str]
@@ -101,13 +104,14 @@ class Service:
                 name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])
             }
             body = await reader.readexactly(int(headers.get("content-length", 0)))
+            at_ms = time.time_ns() // 1_000_000
             name = self.script.pop(0) if self.script else self.usual
             said, yes = BEHAVIOURS.get(name, BEHAVIOURS["ok"])
             if name == "time_out":
                 await asyncio.sleep(3600)
             if name == "slow":
                 await asyncio.sleep(self.slow_s)
-            request = Request(head[0].split(" ")[1], headers, body, yes)
+            request = Request(at_ms, head[0].split(" ")[1], headers, body, yes)
             self.requests.append(request)
             writer.write(said)
             await writer.drain()
