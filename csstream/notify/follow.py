@@ -7,7 +7,9 @@ the first one ends.
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]
@@ -20,6 +22,8 @@ from csstream.notify.marks import Read
 from csstream.notify.notifier import Notifier
 
 LIST_RECORDS = 2_000
+ASK_S, SILENT_S = 2.0, 6.0
+STOP_S = 3.0
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +35,24 @@ class FollowError(Exception):
 
 
 class Follower:
-    """Feeds a notifier from a topic. `caught_up` once everything has been taken in that was there at the start."""
+    """Feeds a notifier from a topic. `unready` is why it should not be counted on; None once all has been taken in
+    that was there at the start, and while the broker answers."""
 
     def __init__(self, connection: Connection, notifier: Notifier, topic: str) -> None:
-        self.caught_up = False
+        self._caught_up = False
+        self._answered_s = time.monotonic()
         self._connection = connection
         self._notifier = notifier
         self._topic = topic
         self._topic_id = ""
+
+    @property
+    def unready(self) -> str | None:
+        """Why the notifier should not be counted on now; None if nothing is known against it."""
+        silent_s = time.monotonic() - self._answered_s
+        if silent_s > SILENT_S:
+            return f"the broker has not answered for {silent_s:.0f} s"
+        return None if self._caught_up else "reading what was published before"
 
     async def run(self, reads: Mapping[str, Read]) -> None:
         """Follow for ever from where the notifier is. Raises `FollowError`, `UnreachableError`."""
@@ -56,6 +70,7 @@ class Follower:
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,
         )
+        asking: asyncio.Task[None] | None = None
         try:
             await reader.start()
             places = [TopicPartition(self._topic, number) for number in range(found.partitions)]
@@ -63,18 +78,31 @@ class Follower:
             for place in places:
                 await self._seek(reader, place, reads.get(self._source(place)))
             ends = await reader.end_offsets(places)
+            asking = asyncio.create_task(self._ask(reader, places[0]))
             while True:
                 lists = await reader.getmany(timeout_ms=200, max_records=LIST_RECORDS)
                 for place, records in lists.items():
                     await self._take(place, records)
-                if not self.caught_up:
+                if not self._caught_up:
                     at = [await reader.position(place) >= ends[place] for place in places]
-                    self.caught_up = all(at)
+                    self._caught_up = all(at)
         except (KafkaError, OSError) as error:
             raise UnreachableError(str(self._connection.unreachable(error))) from error
         finally:
-            async with asyncio.timeout(3):
-                await reader.stop()
+            if asking is not None:
+                asking.cancel()
+            with suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await reader.stop()
+
+    async def _ask(self, reader: AIOKafkaConsumer, place: TopicPartition) -> None:
+        """A consumer hears nothing where nothing is published, and nothing where no broker is; this tells which."""
+        while True:
+            with suppress(KafkaError, OSError, TimeoutError):
+                async with asyncio.timeout(SILENT_S):
+                    await reader.end_offsets([place])
+                self._answered_s = time.monotonic()
+            await asyncio.sleep(ASK_S)
 
     @staticmethod
     def _source(place: TopicPartition) -> str:

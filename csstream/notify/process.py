@@ -122,5 +122,5 @@ async def _show(options: Options, notifier: Notifier, follower: Follower, export
     build = {"build_info": [((__version__, options.policy.tag), 1.0)]}
     while True:
         exporter.update(Snapshot({**build, **notifier.readings()}, frozenset()))
-        exporter.unready = None if follower.caught_up else "reading what was published before"
+        exporter.unready = follower.unready
         await asyncio.sleep(SHOW_S)

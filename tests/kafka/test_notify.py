@@ -17,6 +17,7 @@ from csstream.kafka.topics import NOTIFIED, TOPICS, Topic, ensure
 from csstream.ledgers.kafka import Connection
 from csstream.notify.message import short_id
 from tests.kafka.conftest import delete
+from tests.kafka.node import Node, NoKafkaError
 from tests.notify.days import T, alert, ended, level
 from tests.notify.service import Service
 from tests.notify.test_crash import Notifier, folder_of, id_of, running, texts, until
@@ -144,18 +145,47 @@ async def test_a_second_notifier_takes_over_and_the_first_one_ends(
         assert [id_of(text) for text in texts(service.taken)][1:] == [short_id(one.alert, "firing")]
 
 
+def ready(notifier: Notifier) -> bool:
+    """Whether /readyz says so."""
+    address = notifier.said.decode().rpartition("metrics on ")[2].split()
+    try:
+        urllib.request.urlopen(address[0].replace("/metrics", "/readyz"), timeout=5)
+    except (OSError, IndexError):
+        return False
+    return True
+
+
+async def test_a_broker_that_is_away_is_told_and_waited_for(tmp_path: Path) -> None:
+    try:
+        node = Node()
+    except NoKafkaError as error:
+        pytest.skip(str(error))
+    with node:
+        connection = Connection(node.address)
+        topics = [topic for topic in TOPICS if topic.name == "cs.alerts"]
+        await ensure(connection, [*topics, NOTIFIED], asked=PARTITIONS)
+        async with (
+            Service() as service,
+            running(*command(connection, "cs.", folder_of(tmp_path, service.port))) as notifier,
+        ):
+            await notifier.start()
+            await until(lambda: ready(notifier))
+            node.kill()
+            await until(lambda: not ready(notifier), 20)
+            await asyncio.to_thread(node.go_on)
+            publisher = Publisher(connection, "cs.")
+            await publisher.producer.start()
+            await publisher.publish(level("w", 30, now_s() - 30, shop="s1"))
+            await publisher.producer.stop()
+            await until(lambda: len(service.taken) == 1, 60)
+            await until(lambda: ready(notifier), 20)
+            assert b"Traceback" not in notifier.said
+
+
 async def test_it_says_that_it_is_ready_once_it_has_read_what_was_there(
     connection: Connection, prefix: str, publisher: Publisher, tmp_path: Path
 ) -> None:
     await publisher.publish(*(level(f"w{n}", 30, now_s() - 900 + n, shop="s1") for n in range(40)))
-
-    def ready(notifier: Notifier) -> bool:
-        address = notifier.said.decode().rpartition("metrics on ")[2].split()
-        try:
-            urllib.request.urlopen(address[0].replace("/metrics", "/readyz"), timeout=5)
-        except (OSError, IndexError):
-            return False
-        return True
 
     async with (
         Service() as service,
