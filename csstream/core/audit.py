@@ -12,8 +12,9 @@ from csstream.core.changes import Change
 from csstream.core.conversation import Concluded, Conversation, Rules
 from csstream.core.crew import Crew
 from csstream.core.floor.floor import Floor
+from csstream.core.orders.account import alerts_of, judge
 from csstream.core.orders.book import Book
-from csstream.core.rules import Alert, Case, GroupOf, Unpaid, alerts, order_alerts
+from csstream.core.rules import Alert, Case, GroupOf, alerts
 from csstream.events import Event, Order
 from csstream.policy import Policy
 
@@ -87,18 +88,10 @@ class Auditor:
 
 def enter(book: Book, facts: Concluded) -> list[Alert]:
     """Add what the book says to the facts of its customer. Returns its alerts."""
-    for consult in facts.consults:
-        book.judge(consult)
+    judge(book, facts)
     facts.orders = book.orders()
     facts.reminders = book.reminders()
-    return [
-        alert
-        for order in book.purchases()
-        for asking in order.reminders
-        for alert in order_alerts(
-            Unpaid(book.rules.policy, book.shop, book.customer, order, asking, book.crew.group_of)
-        )
-    ]
+    return alerts_of(book)
 
 
 def finish(told: Conversation, clock_ms: int) -> None:

@@ -22,11 +22,6 @@ class Known(NamedTuple):
     group: str | None
     number: str | None
 
-    @property
-    def from_ms(self) -> int:
-        """Since when it is both known and valid."""
-        return max(self.valid_ms, self.ts)
-
 
 class Duty(NamedTuple):
     """One version of a shift."""
@@ -75,10 +70,20 @@ class Crew:
         own.sort()
         self._by_day.setdefault(self._calendar.day(found.start).name, set()).add((agent, shift))
 
+    def forget(self, agent: str) -> None:
+        """Nothing is known of an agent any more."""
+        self.profiles.pop(agent, None)
+        for key in [key for key in self.shifts if key[0] == agent]:
+            del self.shifts[key]
+
     def profile_at(self, agent: str | None, ts: int) -> Known | None:
         """An agent's latest profile known and valid at `ts`."""
-        own = self.profiles.get(agent, ()) if agent is not None else ()
-        return next((found for found in reversed(own) if found.from_ms <= ts), None)
+        own = None if agent is None else self.profiles.get(agent)
+        if own is not None:
+            for found in reversed(own):
+                if found.valid_ms <= ts and found.ts <= ts:
+                    return found
+        return None
 
     def group_of(self, agent: str | None, ts: int) -> str | None:
         """The group of an agent at `ts`."""
@@ -102,7 +107,7 @@ class Crew:
         day = self._calendar.day(ts)
         best: tuple[bool, int, str] | None = None
         for agent, shift in self._by_day.get(day.name, ()):
-            last = next((v for v in reversed(self.shifts[agent, shift]) if v.ts <= known_ms), None)
+            last = next((v for v in reversed(self.shifts.get((agent, shift), ())) if v.ts <= known_ms), None)
             if last is not None and last.duty and day.start_ms <= last.start < day.end_ms:
                 place = (not last.start <= ts < last.end, last.start, agent)
                 if best is None or place < best:

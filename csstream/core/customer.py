@@ -12,9 +12,11 @@ written only now and then (`ROW_EVERY`), since what came in order after that pla
 from collections.abc import Sequence
 
 from csstream.core.audit import standing_alerts
-from csstream.core.canon import Standing, settle, tell
+from csstream.core.canon import Standing, settle, tell, without_spam
 from csstream.core.conversation import NEVER, Concluded, Conversation, Rules, State
 from csstream.core.facts import AnyFact, Flag, Wait
+from csstream.core.orders.account import Account, judge
+from csstream.core.orders.desk import Desk
 from csstream.core.rows import (
     CustomerRow,
     decode_event,
@@ -26,7 +28,7 @@ from csstream.core.rows import (
 from csstream.core.rules import Alert, Case, GroupOf, alerts
 from csstream.core.scoreboard import Expected
 from csstream.core.step import ShopStep
-from csstream.events import Event, Order, Spam, canonical
+from csstream.events import ORDER, Event, Order, Spam, canonical
 
 APPLIED, LATE, DUPLICATE, CONFLICT, TOO_LATE = "applied", "late", "duplicate", "conflict", "too_late"
 
@@ -41,7 +43,7 @@ class Customer:
     """A customer of a shop. `settled_ms` arguments: the instant up to which the shop's dues are worked off."""
 
     __slots__ = (
-        "base", "changed", "conversation", "due", "events", "expected", "expected_on", "fired", "flagged", "forgotten", "fresh", "group_of", "last", "marked",
+        "account", "base", "changed", "conversation", "due", "events", "expected", "expected_on", "fired", "flagged", "forgotten", "fresh", "group_of", "last", "marked",
         "name", "newest_chat", "newest_order", "oldest", "pending", "revs", "rules", "shop", "simple", "started",
         "trimmed_ms", "worked",
     )  # fmt: skip
@@ -51,6 +53,7 @@ class Customer:
         self.shop = shop
         self.name = name
         self.group_of = group_of
+        self.account: Account | None = None  # of who has ordered
         self.base = b""  # a state; empty is a fresh one
         self.events: list[bytes] = []  # every copy, as they came in
         self.last = _NOWHERE  # place of the newest event in the canonical order
@@ -121,7 +124,7 @@ class Customer:
             return DUPLICATE
         return CONFLICT if any(abs(copy.ts_ms - event.ts_ms) <= horizon for copy in copies) else APPLIED
 
-    def absorb(self, settled_ms: int, step: ShopStep) -> tuple[list[bytes], int, int]:
+    def absorb(self, settled_ms: int, step: ShopStep, desk: Desk) -> tuple[list[bytes], int, int]:
         """Fold what was accepted since; what it concludes or corrects goes to `step`.
 
         Gives the accepted events as they are kept, and the instants of the oldest and the newest of them.
@@ -131,6 +134,8 @@ class Customer:
             pending.sort(key=canonical)
         first, last = canonical(pending[0]), canonical(pending[-1])
         simple = self.simple and first[0] > self.worked and first > self.last
+        if self.account is not None or any(type(event) is Order for event in pending):
+            simple = self._books_in_turn(pending, first, settled_ms, desk) and simple
         kept = [encode_event(event) for event in pending]
         self.fresh += len(kept)
         self.oldest = min(self.oldest, first[0])
@@ -139,14 +144,29 @@ class Customer:
         self.simple = True
         if simple:
             self.events += kept
+            if self.account is not None:
+                self.account.play(pending, settled_ms, step, desk)
             self.conversation.play(pending)
             self._conclude(step)
             # Corrections start from what is published at `settled_ms`, so nobody may lag behind it.
             while (due := self.next_due()) < settled_ms:
                 self.pass_due(due, step)
         else:
-            self._correct(pending, kept, settled_ms, step)
+            self._correct(pending, kept, settled_ms, step, desk)
         return kept, first[0], last[0]
+
+    def _books_in_turn(
+        self, events: Sequence[Event], first: tuple[int, int, str], settled_ms: int, desk: Desk
+    ) -> bool:
+        """Whether the book, if need be a new one, can just go on: else all is told anew."""
+        account = self.account
+        if account is None:
+            self.account = desk.begin(self.name)
+            return not self.events and not self.base  # what was said before belongs in the book too
+        if first[0] <= account.worked or account.restates(events, settled_ms):
+            return False
+        # Events of orders take effect in another sequence than the canonical one, if they share an instant.
+        return not (first[0] == self.last[0] and first[1] == self.last[1] == ORDER)
 
     def _conclude(self, step: ShopStep) -> None:
         """Publish what the fold has just concluded in order of time."""
@@ -161,6 +181,7 @@ class Customer:
                 step.fact(reception, None, self)
             out.receptions.clear()
         if out.consults:
+            self._judge(out)
             for consult in out.consults:
                 step.fact(consult, None, self)
             out.consults.clear()
@@ -209,15 +230,22 @@ class Customer:
 
     # ---- corrections ------------------------------------------------------------------------------------
 
-    def _correct(self, events: list[Event], kept: list[bytes], settled_ms: int, step: ShopStep) -> None:
+    def _correct(
+        self, events: list[Event], kept: list[bytes], settled_ms: int, step: ShopStep, desk: Desk
+    ) -> None:
         known = [decode_event(event) for event in self.events]
         before, _ = self._told(known, settled_ms)
+        self._judge(before.out)
         old_alerts = self._alerts(_with_open(before, settled_ms))
         self.events += kept
         self.changed = True
         known += events
         self._mark(known)
         after, worked = self._told(known, settled_ms)
+        if self.account is not None:
+            told = self.account.told_anew(self.book_events(known), settled_ms)
+            self.account.replace(told, step, desk, max(event.ts_ms for event in events))
+        self._judge(after.out)
         new = _with_open(after, settled_ms)
         self._publish_difference(before.out, after.out, step)
         new_alerts = self._alerts(new)
@@ -231,6 +259,27 @@ class Customer:
         for gone in was.values():
             step.retract_alert(gone, self)
         self._adopt(after, worked, settled_ms)
+
+    def retell_book(self, settled_ms: int, step: ShopStep, desk: Desk) -> None:
+        """What was known of agents has changed: tell the book anew."""
+        assert self.account is not None
+        known = [decode_event(event) for event in self.events]
+        told = self.account.told_anew(self.book_events(known), settled_ms)
+        self.account.replace(told, step, desk, -1)
+
+    def book_events(self, events: Sequence[Event]) -> Sequence[Event]:
+        """The standing events without spam."""
+        standing = Standing(events, self.rules.policy.lateness_horizon_ms).events
+        return without_spam(self.rules, self.shop, self.name, standing)
+
+    def _judge(self, concluded: Concluded) -> None:
+        judge(None if self.account is None else self.account.book, concluded)
+
+    def standing(self, now: int) -> Concluded:
+        """What is not concluded when the shop's clock shows `now`, as it stands."""
+        found = self.conversation.standing(now)
+        self._judge(found)
+        return found
 
     def _mark(self, events: Sequence[Event]) -> None:
         """Note which messages marks cover by name: one that comes after its mark is dropped at once."""
@@ -307,8 +356,9 @@ class Customer:
 
     @property
     def newest(self) -> int:
-        """The instant of the newest event."""
-        return max(self.newest_chat, self.newest_order)
+        """The instant of the newest event, or of what the clock did last to an order."""
+        worked = -1 if self.account is None else self.account.worked
+        return max(self.newest_chat, self.newest_order, worked)
 
     def trim(self, limit_ms: int) -> None:
         """Fold into the base what no late event and no mark can reach any more: what lies before `limit_ms`."""
@@ -319,6 +369,9 @@ class Customer:
         held = [event.ts_ms for event in events if type(event) is Spam and reach <= event.ts_ms < limit_ms]
         limit = min(held, default=limit_ms)
         standing = Standing(events, self.rules.policy.lateness_horizon_ms).events
+        if self.account is not None:
+            heard = [e for e in self.book_events(events) if e.ts_ms < limit]
+            self.account.trim(heard, limit)
         state = settle(self.rules, self.shop, self.name, standing, limit, self._base())
         self.base = encode_state(state)
         kept = [pair for pair in kept if pair[0].ts_ms >= limit]
@@ -409,7 +462,11 @@ def kept_for(rules: Rules) -> int:
     """
     if rules.ttl == NEVER:
         return NEVER
-    return max(rules.ttl, LONGEST_DAY_MS) + rules.gap + rules.policy.lateness_horizon_ms
+    terms = rules.terms
+    # A late order says of days up to `final_window` back what came of them: twice this reaches them whole.
+    final = (terms.final_days + 1) * LONGEST_DAY_MS // 2
+    longest = max(rules.ttl, LONGEST_DAY_MS, terms.lookback, final)
+    return longest + rules.gap + rules.policy.lateness_horizon_ms
 
 
 def pass_time(told: Conversation, now: int) -> int:

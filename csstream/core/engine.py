@@ -206,14 +206,23 @@ class Engine:
             fact
             for shop in self.shops.values()
             for customer in shop.customers.values()
-            for fact in customer.conversation.standing(shop.row.settled_ms).all()
+            for fact in customer.standing(shop.row.settled_ms).all()
         ]
 
     # ---- after a restart --------------------------------------------------------------------------------
 
     def _load(self, rows: Mapping[bytes, bytes]) -> None:
         keyed: list[tuple[list[str], bytes]] = [(decode_key(key), value) for key, value in rows.items()]
-        order = {"shop": 0, "agent": 1, "tally": 2, "samples": 3, "day": 4, "customer": 5, "chapter": 6}
+        order = {
+            "shop": 0,
+            "agent": 1,
+            "tally": 2,
+            "samples": 3,
+            "day": 4,
+            "book": 5,
+            "customer": 6,
+            "chapter": 7,
+        }
         keyed.sort(key=lambda item: (order[item[0][0]], item[0]))
         samples: dict[tuple[str, str, str], dict[str, list[tuple[int, list[int]]]]] = {}
         for (family, shop_name, *rest), value in keyed:
@@ -222,7 +231,9 @@ class Engine:
                 continue
             shop = self.shops[shop_name]
             if family == "agent":
-                shop.agents[rest[0]] = decode_agent(value)
+                shop.restore_agent(rest[0], decode_agent(value))
+            elif family == "book":
+                shop.desk.restore(rest[0], value)
             elif family == "tally":
                 shop.tallies[rest[0]] = decode_tally(value)
             elif family == "samples":

@@ -37,6 +37,8 @@ class Metric:
     help: str
     count: "Callable[[Firsts], Counted] | None" = None
     buckets: tuple[float, ...] = ()
+    unit: int = 1
+    """How many of what is counted make one of what is shown: fen of a yuan."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ METRICS = (
     Metric("concurrent_customers", "g", ("shop", "agent"), "S", "Customers in a live reception or with an open leg"),
     Metric("agents", "g", ("shop", "group", "state"), "S", "Agents by presence"),
     Metric("agent_info", "g", ("shop", "agent", "group"), "S", "1; joins the group to any agent series"),
+    Metric("unpaid_orders", "g", ("shop", "stage"), "S", "Unpaid orders by the last stage passed: new, 12h, ..."),
     Metric("alerts_firing", "g", ("shop", "rule"), "S", "Alerts that stand"),
     Metric(
         "messages_total", "c", ("shop", "kind"), "F", "Messages by sender, notes left out",
@@ -155,6 +158,13 @@ METRICS = (
     Metric(
         "responses_excluded_total", "c", ("shop", "kind"), "F", "Left out by long_wait: response, first", _excluded
     ),
+    Metric("orders_total", "c", ("shop", "state"), "F", "Orders reaching a status"),
+    Metric(
+        "turnover_yuan_total", "c", ("shop", "agent"), "F", "Paid, by the owner then; agent \"\" is silent orders",
+        unit=100,
+    ),
+    Metric("refunds_yuan_total", "c", ("shop", "agent"), "F", "Refunded, by the owner then", unit=100),
+    Metric("reminders_total", "c", ("shop", "stage", "state"), "F", "Reminders of unpaid orders: due, done, missed, moot"),
     Metric(
         "alerts_total", "c", ("shop", "rule", "state"), "F", "Alert ids published for the first time, by state",
         lambda firsts: (((alert.rule, alert.state), 1) for alert in firsts.alerts),
@@ -173,6 +183,10 @@ METRICS = (
     Metric("agent_day_response_mean_seconds", "g", ("shop", "agent"), "S", "Mean response today"),
     Metric("day_response_p90_seconds", "g", ("shop",), "S", "90th percentile of today's responses, exact"),
     Metric("agent_day_response_p90_seconds", "g", ("shop", "agent"), "S", "90th percentile of today's responses, exact"),
+    Metric("day_inquirers", "g", ("shop",), "S", "Customers who asked today before any order, or ordered"),
+    Metric("day_inquirers_ordered", "g", ("shop",), "S", "Of these, who ordered today"),
+    Metric("day_orderers", "g", ("shop",), "S", "Customers who ordered today, cash on delivery left out"),
+    Metric("day_payers", "g", ("shop",), "S", "Of these, who have paid"),
     Metric("build_info", "g", ("version", "policy"), "P", "1"),
     Metric("events_total", "c", ("topic", "result"), "P", "Events: applied, late, duplicate, conflict, rejected"),
     Metric("dead_letters_total", "c", ("topic", "reason"), "P", "Rejected records by reason"),
@@ -222,6 +236,11 @@ def day_figures(scores: Scores, agent: str | None) -> Iterator[tuple[str, Labels
     yield f"{prefix}_consulted", own, scores.consulted
     yield f"{prefix}_replied", (*own, "any"), scores.replied_any
     yield f"{prefix}_replied", (*own, "strict"), scores.replied_strict
+    if agent is None:
+        yield "day_inquirers", own, scores.inquirers
+        yield "day_inquirers_ordered", own, scores.ordered_same_day
+        yield "day_orderers", own, scores.orderers
+        yield "day_payers", own, scores.payers
     yield f"{prefix}_waits", own, scores.waits
     yield f"{prefix}_waits_within_30", own, scores.within_30
     yield f"{prefix}_responses", own, len(scores.responses)

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct, field
 
 from csstream.core.conversation import AgentDay, Aside, Closing, Receiving, State
+from csstream.core.crew import Duty, Known
 from csstream.core.facts import Leg
 from csstream.events import Event
 
@@ -94,8 +95,10 @@ class AgentRow(Struct, array_like=True):
 
     state: str = ""
     state_at: tuple[int, str] = (-1, "")
-    groups: list[tuple[int, int, str, str | None]] = field(default_factory=list)
-    """Profiles as (valid from, ts, id, group), ascending; the newest few."""
+    profiles: list[Known] = field(default_factory=list)
+    """Ascending; the newest few."""
+    shifts: list[tuple[str, Duty]] = field(default_factory=list)
+    """By shift id; as long as an order of their day can look for who was on duty."""
     newest_ms: int = -1
     recent: list[tuple[int, str, bytes]] = field(default_factory=list)
     """(ts, id, digest) of events inside the horizon, to know copies."""
@@ -119,6 +122,12 @@ FAMILIES = (
         "2 x (wait_ttl + gap + horizon) after its newest event",
     ),
     Family("customer", "shop, customer", "360 (8 events and more)", "with the chapter of the last event"),
+    Family(
+        "book",
+        "shop, customer who ordered",
+        "500 and 250 an order",
+        "attribution.order_ttl + 2 x (wait_ttl + gap + horizon) after his last order's last event",
+    ),
     Family("shop", "shop", "60", "never"),
     Family("tally", "shop, agent", "380 to 830", "never (one a known agent)"),
     Family("day", "shop, day, agent", "65", "the shop's midnight"),

@@ -256,6 +256,7 @@ class Expected(NamedTuple):
     replied_any: int
     replied_strict: int
     inquirers: int
+    ordered: int
     waits: int
     transferred_unanswered: int
 
@@ -299,8 +300,12 @@ class Today(Scoreboard):
                 self.removed.update(leg.agent for leg in fact.legs)
         super().learn(fact, sign)
 
-    def expected(self, s: State, closing_consults: bool) -> tuple[Expected, ...]:
+    def expected(
+        self, s: State, closing_consults: bool, inquirer: bool, ordered: bool
+    ) -> tuple[Expected, ...]:
         """What `learn` would count of the open wait and of the consults of the day under way, as they stand.
+
+        `inquirer`, `ordered`: whether the customer counts in today's inquiry conversion (SPEC 6).
 
         Asked for after every event, so it does without making the facts.
         """
@@ -309,23 +314,23 @@ class Today(Scoreboard):
             waiting = s.since >= 0 and (closing_consults or not s.closing)
             if s.wrote >= 0:
                 strict = not s.bad and not waiting
-                found.append(Expected(None, -1, 1, s.replied, strict, s.inquired, 0, 0))
+                found.append(Expected(None, -1, 1, s.replied, strict, inquirer, ordered, 0, 0))
             for x, day in s.agent_days.items():
                 if day.first >= 0:
                     strict = not day.bad and not (waiting and s.holder == x)
-                    found.append(Expected(x, -1, 1, day.replied, strict, 0, 0, 0))
+                    found.append(Expected(x, -1, 1, day.replied, strict, 0, 0, 0, 0))
         if s.since >= 0 and not s.closing:
             if self._waits_today(s.since):
-                found.append(Expected(None, 0, 0, 0, 0, 0, 1, 0))
+                found.append(Expected(None, 0, 0, 0, 0, 0, 0, 1, 0))
             if s.holder is not None and self._waits_today(s.leg_from):
-                found.append(Expected(s.holder, 0, 0, 0, 0, 0, 1, 0))
+                found.append(Expected(s.holder, 0, 0, 0, 0, 0, 0, 1, 0))
             for number, leg in enumerate(s.legs, 1):
                 waits = leg.agent is not None and self._waits_today(leg.from_ms)
                 left = leg.outcome == "transferred_unanswered" and self._is_today(leg.until)
                 if waits or left:
-                    found.append(Expected(leg.agent, number, 0, 0, 0, 0, waits, left))
+                    found.append(Expected(leg.agent, number, 0, 0, 0, 0, 0, waits, left))
                 if left:
-                    found.append(Expected(None, number, 0, 0, 0, 0, 0, 1))
+                    found.append(Expected(None, number, 0, 0, 0, 0, 0, 0, 1))
         return tuple(found)
 
     def _is_today(self, ts: int | None) -> bool:
@@ -350,6 +355,8 @@ class Today(Scoreboard):
             row.replied_any += sign * part.replied_any
             row.replied_strict += sign * part.replied_strict
             row.inquirers += sign * part.inquirers
+            row.ordered_same_day += sign * part.ordered
+            row.ordered_final += sign * part.ordered
         else:
             row.waits += sign * part.waits
             row.transferred_unanswered += sign * part.transferred_unanswered

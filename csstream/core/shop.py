@@ -8,12 +8,13 @@ published is what the events up to now say at that instant.
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
 from csstream.core.calendar import Day
 from csstream.core.chapters import Chapters, chapter_name
 from csstream.core.conversation import NEVER, Rules
+from csstream.core.crew import Crew, known, version
 from csstream.core.customer import (
     APPLIED,
     CONFLICT,
@@ -24,8 +25,9 @@ from csstream.core.customer import (
     Customer,
     kept_for,
 )
-from csstream.core.facts import AnyFact, Reception, Wait
-from csstream.core.metrics import FIRSTS, Firsts, Labels, Metric, day_figures, observe
+from csstream.core.facts import AnyFact, Order, Reception, Wait
+from csstream.core.metrics import BY_NAME, FIRSTS, METRICS, Firsts, Labels, Metric, day_figures, observe
+from csstream.core.orders.desk import Desk
 from csstream.core.rows import (
     SAMPLES_A_ROW,
     AgentRow,
@@ -66,6 +68,10 @@ class Shop:
         self._day = Day("", 0, 0) if self.row.clock_ms < 0 else rules.calendar.day(self.row.clock_ms)
         self.today = Today(rules.policy, rules.calendar, self._day)
         self._saved: dict[str | None, tuple[int, int]] = {}  # samples already in rows
+        self.crew = Crew(rules.calendar)
+        self.desk = Desk(rules, name, self.crew)
+        self.desk.learn = self._today_orders
+        self._doubted = NEVER  # since when what was known of agents has changed
         self.chapters = Chapters(self.row.place)
         self.seen = Seen(rules.policy.lateness_horizon_ms, self.row.clock_ms)
         self._kept_ms = kept_for(rules)
@@ -90,7 +96,7 @@ class Shop:
         if name is None:
             assert isinstance(event, Presence | Shift | Profile)
             self.move_clock(ts)
-            return self._hear_of_agent(event), behind
+            return self._hear_of_agent(event, behind), behind
         if ts < self.row.ended_ms:
             return TOO_LATE, behind
         customer = self.customers.get(name)
@@ -100,6 +106,7 @@ class Shop:
             if ts < since:
                 return TOO_LATE, behind
             customer = self.customers[name] = Customer(self.rules, self.name, name, self.group_of, since)
+            customer.account = self.desk.account(name)
         self.move_clock(ts)
         result = customer.accept(event, self.seen.perhaps(name, event.id, ts, self.row.clock_ms))
         if result in (DUPLICATE, TOO_LATE):
@@ -155,11 +162,14 @@ class Shop:
         row = self.row
         clock = row.clock_ms
         for name, heard in self._pending.items():
-            kept, oldest, newest = heard.absorb(self._settled_for(name), self.step)
+            kept, oldest, newest = heard.absorb(self._settled_for(name), self.step, self.desk)
+            if heard.account is not None:
+                self.desk.schedule(name, heard.account)
             self.chapters.write(name, kept, oldest, newest, row.forgotten_ms)
             self._schedule(heard)
             self._touched[name] = heard
         self._pending.clear()
+        self._tell_doubted()
         while self._dues and self._dues[0][0] < clock and budget > 0:
             due, name = heapq.heappop(self._dues)
             customer = self._due(due, name)
@@ -174,9 +184,21 @@ class Shop:
         row.settled_ms, row.settled_name = clock, ""
         if self._dues and self._dues[0][0] < clock:
             row.settled_ms, row.settled_name = self._dues[0]
+        self.desk.settle(row.settled_ms, self.step)
         if row.settled_ms > self._chapters_due():
             self._end_chapters()
         return budget
+
+    def _tell_doubted(self) -> None:
+        """An event about an agent came in late: tell anew the books that were told without it."""
+        since, self._doubted = self._doubted, NEVER
+        if since == NEVER:
+            return
+        for name in self.desk.leaning_on(since):
+            customer = self.customers.get(name)
+            if customer is not None and customer.account is not None:
+                customer.retell_book(self._settled_for(name), self.step, self.desk)
+                self.desk.schedule(name, customer.account)
 
     def _settled_for(self, name: str) -> int:
         """The instant before which all dues of one customer are worked off: a budget may end among equal ones."""
@@ -192,16 +214,21 @@ class Shop:
         row = self.row
         limit = row.settled_ms - 2 * self._kept_ms
         for name, customer in list(self.customers.items()):
-            if customer.oldest >= limit:
+            if customer.oldest >= limit <= customer.newest:
                 continue
             self._touched[name] = customer
-            if customer.newest < limit and customer.next_due() == NEVER:
+            account = customer.account
+            idle = account is None or account.book.next_due() == NEVER
+            if customer.newest < limit and idle and customer.next_due() == NEVER:
+                if account is not None:
+                    account.conclude()
                 del self.customers[name]
                 customer.forgotten = True
                 row.forgotten_ms = max(row.forgotten_ms, customer.newest + self._kept_ms)
             else:
                 customer.trim(limit)
         row.ended_ms = limit
+        self.desk.forget(row.settled_ms, 2 * self._kept_ms, self.customers.__contains__)
         self._ended += [("chapter", self.name, chapter_name(first)) for first in self.chapters.end(limit)]
 
     def _due(self, due: int, name: str) -> Customer | None:
@@ -233,42 +260,69 @@ class Shop:
         """The next instant at which time alone changes something in this shop."""
         self._drop_stale_dues()
         due = self._dues[0][0] if self._dues else NEVER
-        return min(due, self._chapters_due())
+        return min(due, self.desk.next_due(), self._chapters_due())
 
     # ---- agents -----------------------------------------------------------------------------------------
 
-    def _hear_of_agent(self, event: Presence | Shift | Profile) -> str:
+    def _hear_of_agent(self, event: Presence | Shift | Profile, behind: int) -> str:
         agent = self.agents.setdefault(event.agent, AgentRow())
         ts = event.ts_ms
         horizon = self.rules.policy.lateness_horizon_ms
-        if ts < agent.newest_ms - horizon:
+        if ts < agent.newest_ms - horizon or ts < self.row.ended_ms:
             return TOO_LATE
         digest = blake2b(content(event), digest_size=8).digest()
-        for at, name, known in agent.recent:
+        result = LATE if ts < agent.newest_ms else APPLIED
+        for at, name, seen in agent.recent:
             if name == event.id and abs(at - ts) <= horizon:
-                return DUPLICATE if known == digest else CONFLICT
-        late = ts < agent.newest_ms
+                if seen == digest:
+                    return DUPLICATE
+                if ts >= at:
+                    return CONFLICT
+                result = CONFLICT  # the first in canonical order stands: this one
+                self._take_back(event.agent, agent, event.id, at)
         agent.newest_ms = max(agent.newest_ms, ts)
         agent.recent = [seen for seen in agent.recent if seen[0] >= agent.newest_ms - horizon]
         agent.recent.append((ts, event.id, digest))
-        if isinstance(event, Presence) and (ts, event.id) > agent.state_at:
-            agent.state, agent.state_at = event.state, (ts, event.id)
-        elif isinstance(event, Profile):
-            valid = event.valid_from if isinstance(event.valid_from, int) else ts
-            agent.groups = sorted(
-                [*agent.groups, (valid, ts, event.id, event.group)], key=lambda profile: profile[:3]
-            )[-REMEMBERED_PROFILES:]
+        if isinstance(event, Presence):
+            if (ts, event.id) > agent.state_at:
+                agent.state, agent.state_at = event.state, (ts, event.id)
+        else:
+            self._learn_of_agent(event, agent)
+            if behind >= 0:
+                self._doubted = min(self._doubted, ts)
         self._touched_agents.add(event.agent)
-        return LATE if late else APPLIED
+        return result
+
+    def _learn_of_agent(self, event: Profile | Shift, agent: AgentRow) -> None:
+        if isinstance(event, Profile):
+            agent.profiles = sorted([*agent.profiles, known(event)])[-REMEMBERED_PROFILES:]
+        else:
+            agent.shifts.append((event.shift, version(event)))
+            limit = self.row.settled_ms - 2 * self._kept_ms - self.rules.terms.lost_after
+            agent.shifts = [shift for shift in agent.shifts if shift[1].end >= limit]
+        self.crew.hear((event,))
+
+    def _take_back(self, name: str, agent: AgentRow, event_id: str, ts: int) -> None:
+        """Forget one event about an agent: another copy of it stands."""
+        agent.profiles = [found for found in agent.profiles if (found.id, found.ts) != (event_id, ts)]
+        agent.shifts = [shift for shift in agent.shifts if (shift[1].id, shift[1].ts) != (event_id, ts)]
+        self.crew.forget(name)
+        self.restore_agent(name, agent)
+
+    def restore_agent(self, name: str, row: AgentRow) -> None:
+        """An agent from a row."""
+        self.agents[name] = row
+        for profile in row.profiles:
+            self.crew.profile(name, profile)
+        for shift, found in row.shifts:
+            self.crew.shift(name, shift, found)
 
     def group_of(self, agent: str | None, ts: int) -> str | None:
         """The group of an agent at `ts`, by the latest profile valid and known then."""
-        known = None if agent is None else self.agents.get(agent)
-        if known is not None:
-            for valid, at, _, group in reversed(known.groups):
-                if valid <= ts and at <= ts:
-                    return group
-        return None
+        return self.crew.group_of(agent, ts)
+
+    def _today_orders(self, orders: Iterable[Order], sign: int) -> None:
+        self.today.learn_orders(orders, sign)
 
     # ---- what a step leaves -----------------------------------------------------------------------------
 
@@ -291,6 +345,8 @@ class Shop:
                 changes["customer", self.name, name] = None
             elif customer.changed or customer.fresh >= ROW_EVERY:
                 changes["customer", self.name, name] = customer.row(row.place, row.ended_ms)
+        for name, book in self.desk.changes():
+            changes["book", self.name, name] = book
         for first, chapter in self.chapters.changed():
             changes["chapter", self.name, chapter_name(first)] = chapter
         for agent in self._touched_agents:
@@ -341,6 +397,9 @@ class Shop:
             for labels, amount in metric.count(firsts):
                 if amount or metric.type == "h":
                     changed.add(self._add(metric, labels, amount))
+        for (name, labels), amount in self.desk.tallied.items():
+            changed.add(self._add(BY_NAME[name], labels, amount))
+        self.desk.tallied.clear()
         self._messages.clear()
         for agent, ts in self._spoke.items():
             tally = self.tallies.setdefault(agent, TallyRow())
@@ -379,7 +438,13 @@ class Shop:
         customer.expected_on = today.day
 
     def _expected(self, customer: Customer) -> tuple[Expected, ...]:
-        return self.today.expected(customer.conversation.state, self.rules.closing_consults)
+        s, account = customer.conversation.state, customer.account
+        if account is None or not account.book.purchases():
+            return self.today.expected(s, self.rules.closing_consults, s.inquired, False)
+        inquiry = account.book.state.inquiries.get(s.day)
+        ordered = inquiry is not None and inquiry.ordered != "no"
+        inquirer = inquiry is not None and (inquiry.presale or ordered)
+        return self.today.expected(s, self.rules.closing_consults, inquirer, ordered)
 
     def _save_today(self, changes: Changes) -> None:
         today = self.today
@@ -437,6 +502,7 @@ class Shop:
         """Go on once all rows are restored."""
         self._row_places.clear()
         for name, customer in self.customers.items():
+            customer.account = self.desk.account(name)
             customer.resume(self._settled_for(name))
             self._schedule(customer)
             if customer.conversation.state.since >= 0:
@@ -463,12 +529,16 @@ class Shop:
         name = self.name
         clock = self.row.clock_ms
         yield from self._open_readings(clock)
+        for stage in ("new", *(stage.name for stage in self.rules.terms.stages)):
+            yield "unpaid_orders", (name, stage), self.desk.unpaid[stage]
         for agent, tally in self.tallies.items():
             for rows in (tally.counts, tally.histograms):
                 for counted, value in rows.items():
                     metric, *rest = counted.split("|")
                     own = (agent,) if metric in _BY_AGENT else ()
-                    yield metric, (name, *own, *rest), value
+                    unit = BY_NAME[metric].unit
+                    shown = value / unit if unit > 1 and isinstance(value, int) else value
+                    yield metric, (name, *own, *rest), shown
         for metric, labels, number in day_figures(
             self.today.rows.get((self.today.day, None), Scores()), None
         ):
@@ -523,6 +593,8 @@ class Shop:
                 yield "waits_over", (name, agent, shown), over[agent, shown]
             if agent:
                 yield "concurrent_customers", (name, agent), concurrent[agent]
+        for rule in ("reminder_due", "reminder_missed"):
+            firing[rule] = self.desk.firing[rule]
         for rule, number in firing.items():
             yield "alerts_firing", (name, rule), number
 
@@ -539,7 +611,7 @@ class Shop:
                 yield customer
 
 
-_BY_AGENT = frozenset(metric.name for metric in FIRSTS if "agent" in metric.labels)
+_BY_AGENT = frozenset(metric.name for metric in METRICS if metric.scope == "F" and "agent" in metric.labels)
 _BOUNDS_MS = {metric.name: [bound * 1000 for bound in metric.buckets] for metric in FIRSTS}
 
 

@@ -1,6 +1,7 @@
 """A partition's life in miniature: records arrive in some order, steps are cut somewhere, owners die."""
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ import msgspec
 
 from csstream.core.audit import Auditor
 from csstream.core.engine import Engine, Record, Step
-from csstream.core.facts import AnyFact
+from csstream.core.facts import AnyFact, Order
 from csstream.core.floor.rulebook import FLOOR_RULES
 from csstream.core.rules import Alert
 from csstream.core.scoreboard import Scoreboard
@@ -196,7 +197,16 @@ def replayed(life: Life, policy: Policy) -> Audit:
     found = told(life.accepted, policy, life.clocks)
     found.duplicates = found.conflicts = 0
     found.alerts = [alert for alert in found.alerts if alert["rule"] not in FLOOR_RULES]
+    found.scripts = {}  # a figure of the whole log, as are the orders unpaid at each midnight
+    found.shops = without_unpaid(found.shops)
+    found.agents = without_unpaid(found.agents)
     return found
+
+
+def without_unpaid(rows: dict[T, dict[str, Any]]) -> dict[T, dict[str, Any]]:
+    """Rows without `unpaid_open`, and none that held nothing else."""
+    found = {key: row | {"unpaid_open": 0} for key, row in rows.items()}
+    return {key: row for key, row in found.items() if any(row.values())}
 
 
 def assert_live_equals_replay(life: Life, policy: Policy) -> None:
@@ -215,9 +225,14 @@ def assert_today(life: Life, policy: Policy) -> None:
     auditor = Auditor(policy)
     for name, shop in life.engine.shops.items():
         board = Scoreboard(policy, auditor.calendar)
+        orders: dict[str, list[Order]] = defaultdict(list)
         for fact in life.facts().values():
             if fact.shop == name:
                 board.learn(fact)
+                if isinstance(fact, Order):
+                    orders[fact.customer].append(fact)
+        for own in orders.values():
+            board.learn_orders(own)
         expected = {k: r for k, r in board.rows.items() if k[0] == shop.row.day and not r.empty()}
         for row in expected.values():
             row.responses.sort()

@@ -186,7 +186,8 @@ class Ledger:
     def about(self, pos: int) -> set[str]:
         """The goods a reply is about: its own, and those asked for since the effective message before it."""
         before = max((p for p in range(pos) if self.effective(self.timeline[p])), default=-1)
-        asked = [e for e in self.timeline[before + 1 : pos] if self.asks(e)]
+        since = self.timeline[pos]["ts"] - self.policy.attribution_lookback_ms
+        asked = [e for e in self.timeline[before + 1 : pos] if self.asks(e) and e["ts"] >= since]
         return {e["sku"] for e in (self.timeline[pos], *asked) if e.get("sku") is not None}
 
     # ---- people -----------------------------------------------------------------------------------------

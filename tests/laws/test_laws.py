@@ -31,11 +31,11 @@ from tests.laws.live import (
 from tests.laws.live import (
     places as moves,
 )
-from tests.laws.logs import logs, logs_with_copies
+from tests.laws.logs import MIXED, logs, logs_with_copies
 from tests.laws.test_agreement import POLICIES
 from tests.laws.views import by_customer, crews_of, newest, ordered, program, read
 
-policies = st.sampled_from(("handbook", "jd", "closing"))
+policies = st.sampled_from(("handbook", "jd", "closing", "quick"))
 many = settings(max_examples=1_000, deadline=None)
 
 
@@ -58,7 +58,7 @@ def counted(scores: Scores) -> Counter[Any]:
     return +found
 
 
-@given(log=logs_with_copies(), policy=policies, cuts=cut_lists)
+@given(log=logs_with_copies(kinds=MIXED), policy=policies, cuts=cut_lists)
 @many
 def test_law_1_the_same_log_gives_the_same_bytes(log: Any, policy: str, cuts: list[Cut]) -> None:
     records = records_of(log)
@@ -69,7 +69,9 @@ def test_law_1_the_same_log_gives_the_same_bytes(log: Any, policy: str, cuts: li
 
 
 @given(
-    log=logs(), policy=policies, ticks=st.binary(max_size=6).map(lambda data: [n * n * 1_400 for n in data])
+    log=logs(kinds=MIXED),
+    policy=policies,
+    ticks=st.binary(max_size=6).map(lambda data: [n * n * 1_400 for n in data]),
 )
 @many
 def test_law_2_looking_at_the_clock_more_often_changes_no_fact(
@@ -88,7 +90,7 @@ def test_law_2_looking_at_the_clock_more_often_changes_no_fact(
     assert seen(often, POLICIES[policy]) == seen(seldom, POLICIES[policy])
 
 
-@given(log=logs_with_copies(), policy=policies, places=moves, halves=st.integers(1, 4))
+@given(log=logs_with_copies(kinds=MIXED), policy=policies, places=moves, halves=st.integers(1, 4))
 @many
 def test_law_3_shuffled_duplicated_or_split_a_log_gives_the_same_facts(
     log: Any, policy: str, places: list[int], halves: int
@@ -102,7 +104,7 @@ def test_law_3_shuffled_duplicated_or_split_a_log_gives_the_same_facts(
     assert ordered(found) == ordered(expected)
 
 
-@given(log=logs(shops=3), policy=policies, cuts=cut_lists)
+@given(log=logs(shops=3, kinds=MIXED), policy=policies, cuts=cut_lists)
 @many
 def test_law_4_shops_are_strangers(log: Any, policy: str, cuts: list[Cut]) -> None:
     together = seen(live(records_of(log), POLICIES[policy], cuts and [Cut(99, None)]), POLICIES[policy])
@@ -116,7 +118,7 @@ def test_law_4_shops_are_strangers(log: Any, policy: str, cuts: list[Cut]) -> No
         assert {k: r for k, r in together.shops.items() if k[0] == shop} == alone.shops
 
 
-@given(log=logs_with_copies(), policy=policies, cuts=cut_lists, faults=fault_lists, places=moves)
+@given(log=logs_with_copies(kinds=MIXED), policy=policies, cuts=cut_lists, faults=fault_lists, places=moves)
 @many
 def test_law_5_a_crash_anywhere_heals(
     log: Any, policy: str, cuts: list[Cut], faults: list[Fault], places: list[int]
@@ -134,7 +136,7 @@ def test_law_5_a_crash_anywhere_heals(
     assert_live_equals_replay(rough, POLICIES[policy])
 
 
-@given(log=logs_with_copies(), policy=policies, cuts=cut_lists, places=moves)
+@given(log=logs_with_copies(kinds=MIXED), policy=policies, cuts=cut_lists, places=moves)
 @many
 def test_law_5_an_engine_made_from_the_rows_goes_on_byte_for_byte_as_the_lost_one(
     log: Any, policy: str, cuts: list[Cut], places: list[int]
@@ -146,7 +148,7 @@ def test_law_5_an_engine_made_from_the_rows_goes_on_byte_for_byte_as_the_lost_on
         assert one.rows == other.rows
 
 
-@given(log=logs_with_copies(), policy=policies, cuts=cut_lists, other=cut_lists, places=moves)
+@given(log=logs_with_copies(kinds=MIXED), policy=policies, cuts=cut_lists, other=cut_lists, places=moves)
 @many
 def test_law_6_steps_cut_anywhere_give_the_same_facts(
     log: Any, policy: str, cuts: list[Cut], other: list[Cut], places: list[int]
@@ -162,7 +164,7 @@ def test_law_6_steps_cut_anywhere_give_the_same_facts(
     assert seen(one, POLICIES[policy]) == seen(two, POLICIES[policy])
 
 
-@given(log=logs_with_copies(shops=2), policy=policies, cuts=cut_lists, places=moves)
+@given(log=logs_with_copies(shops=2, kinds=MIXED), policy=policies, cuts=cut_lists, places=moves)
 @many
 def test_law_7_live_equals_a_replay_of_the_records_it_accepted(
     log: Any, policy: str, cuts: list[Cut], places: list[int]

@@ -36,7 +36,7 @@ class State(Struct, array_like=True):
     """All that the book keeps; instants in epoch ms, -1 for none. Names and goods last heard of stand last."""
 
     wrote: int = -1
-    asked: list[str] = field(default_factory=list)  # goods asked for since the last answer
+    asked: dict[str, int] = field(default_factory=dict)  # goods asked for since the last answer, and when
     replies: dict[str, tuple[int, str]] = field(default_factory=dict)  # agent: last reply
     about: dict[str, tuple[int, str, str]] = field(default_factory=dict)  # goods: last reply about them
     spoke: dict[str, int] = field(default_factory=dict)  # agent: last effective message, reply or not
@@ -99,7 +99,7 @@ class Book:
         if m.sender == "customer":
             s.wrote = t
             if m.sku is not None:
-                s.asked.append(m.sku)
+                s.asked[m.sku] = t
             self._inquire(m, t)
         elif m.sender in self.rules.response:
             self._answer(m, t)
@@ -112,13 +112,14 @@ class Book:
             if s.wrote >= 0 and t - s.wrote <= self.terms.lookback:
                 s.replies.pop(agent, None)
                 s.replies[agent] = t, m.id
-                for sku in s.asked if m.sku is None else (*s.asked, m.sku):
+                about = [sku for sku, ts in s.asked.items() if t - ts <= self.terms.lookback]
+                for sku in about if m.sku is None else (*about, m.sku):
                     s.about.pop(sku, None)
                     s.about[sku] = t, agent, m.id
             for order in s.orders.values():
                 if order.created >= 0 and order.paid < 0 and agent not in order.followed:
                     order.followed.append(agent)
-        s.asked = []
+        s.asked = {}
         for order in self._running:
             self._contact(order, t, ("chat",), m.id)
 
@@ -372,6 +373,16 @@ class Book:
                 self.out.unpaid.append((day, self._responsible(order, midnight)))
             if not order.running:
                 self._leave(order)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an unpaid timer runs: then every message may be a contact."""
+        return bool(self._running)
+
+    @property
+    def watched(self) -> Sequence[Purchase]:
+        """The orders whose unpaid timer runs."""
+        return self._running
 
     def next_due(self) -> int:
         """The next instant at which time alone concludes something; `NEVER` if none."""

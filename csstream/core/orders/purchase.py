@@ -122,6 +122,12 @@ class Purchase(Struct, array_like=True):
         """The reminder that somebody was asked for and that is not yet done."""
         return self.reminders[-1] if self.reminders and self.reminders[-1].state == "due" else None
 
+    def stage_passed(self) -> str | None:
+        """The stage of the last reminder of an unpaid order, `new` before the first; None for `cod` and ended ones."""
+        if self.cod or not self.running:
+            return None
+        return self.reminders[-1].stage if self.reminders else "new"
+
     def settlement(self, reversal_ms: int) -> int:
         """Up to when a memo or a refund moves the order."""
         return (self.created if self.created >= 0 else self.first) + reversal_ms
