@@ -70,7 +70,19 @@ def log(hours: float = 0.7, agents: int = 8, start_ms: int = START_MS, **plan: A
 def evening() -> tuple[Engine, Snapshot]:
     """A shop after an evening of waits, a few of them excluded as too long; and what was exported of it."""
     engine = Engine(dataclasses.replace(load("handbook"), long_wait_ms=60_000))
-    records = log(disorder_ms=2_000, duplicates=0.02)
+    records = log(disorder_ms=2_000, duplicates=0.02) + records_of(
+        {
+            "v": 1,
+            "id": f"r{n}",
+            "ts": START_MS + n,
+            "shop": "s01",
+            "customer": "r",
+            "type": "order",
+            "order": "r",
+        }
+        | {"status": status, "amount": "12.50"}
+        for n, status in enumerate(("created", "paid", "refunded"))
+    )
     bad = Record("cs.chat", 0, len(records), b"{", 0)
     for place in range(0, len(records), 500):
         engine.apply(records[place : place + 500])

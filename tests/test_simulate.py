@@ -83,7 +83,8 @@ def test_every_line_is_an_event_that_the_decoder_accepts() -> None:
         event = wire.decode(line)
         assert not isinstance(event, wire.Reject), (event.reason, event.error)
         seen[type(event).__name__] += 1
-    assert set(seen) == {"Message", "Transfer", "Session", "Spam", "Rating", "Presence", "Shift", "Profile"}
+    assert set(seen) == {"Message", "Transfer", "Session", "Spam", "Rating", "Presence", "Shift", "Profile",
+                         "Order", "Dun"}  # fmt: skip
 
 
 def test_lines_are_the_events_as_json() -> None:
@@ -205,7 +206,9 @@ def test_shares_are_near_what_was_asked(share: float) -> None:
 
 
 def test_a_share_of_zero_means_none() -> None:
-    none = plan(bots=0, autos=0, transfers=0, spam=0, closings=0, notes=0, ratings=0, presence=False)
+    none = plan(
+        bots=0, autos=0, transfers=0, spam=0, closings=0, notes=0, ratings=0, orders=0, presence=False
+    )
     stream = list(events(none))
     assert {e["sender"] for e in of_type(stream, "message")} <= {
         "customer",
@@ -310,3 +313,73 @@ def test_all_reasons_for_a_transfer_occur_within_a_few_days() -> None:
 def test_a_plan_that_makes_no_sense_is_refused_by_the_name_of_its_field(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"plan\.{field} is {value}"):
         plan(**{field: value})
+
+
+# ---- orders -------------------------------------------------------------------------------------------------------
+
+
+def month() -> list[Wire]:
+    """A busy shop's week, its orders alone."""
+    plan_of_week = plan(start_ms=MIDNIGHT, messages=None, hours=24 * 7, agents=12)
+    return [event for event in events(plan_of_week) if event["type"] in {"order", "dun"}]
+
+
+def test_orders_leave_the_conversations_of_a_seed_as_they_are() -> None:
+    chats = [event for event in events(plan()) if event["type"] not in {"order", "dun"}]
+    assert chats == list(events(plan(orders=0)))
+
+
+def test_orders_are_paid_as_in_a_real_shop() -> None:
+    created: dict[str, int] = {}
+    taken: list[int] = []
+    old = 0
+    for event in month():
+        if event["type"] == "order" and event["status"] == "created" and "cod" not in event:
+            created[event["order"]] = event["ts"]
+            old += event["ts"] < MIDNIGHT + 6 * DAY_MS
+        elif event.get("status") == "paid":
+            taken.append(event["ts"] - created[event["order"]])
+    taken.sort()
+    assert len(created) > 3_000
+    assert len(taken) / len(created) == pytest.approx(24_087 / 28_010, abs=0.02)
+    assert 6_000 < taken[len(taken) // 2] < 10_000
+    assert 30_000 < taken[int(0.9 * len(taken))] < 80_000
+    assert sum(ms > 1_800_000 for ms in taken) / len(taken) == pytest.approx(453 / 24_087, abs=0.01)
+
+
+def test_an_unpaid_order_is_closed_after_a_day_or_cancelled_and_nobody_is_dunned_for_a_paid_one() -> None:
+    ended: dict[str, str] = {}
+    seen = Counter[str]()
+    for event in month():
+        if event["type"] == "dun":
+            assert event["order"] not in ended, event["id"]
+            seen[event["channel"]] += 1
+        elif event["status"] in {"paid", "closed", "cancelled"}:
+            assert event["order"] not in ended, event["id"]
+            ended[event["order"]] = event["status"]
+        seen[event.get("status", "dun")] += 1
+    assert all(
+        seen[name] for name in ("closed", "cancelled", "memo", "shipped", "refunded", "refund_requested")
+    )
+    assert all(seen[name] for name in ("chat", "sms", "phone"))
+
+
+def test_who_served_a_customer_is_named_in_the_memo_of_his_order() -> None:
+    last: dict[str, str] = {}
+    right = wrong = 0
+    buyers: dict[str, str] = {}
+    for event in events(plan(start_ms=MIDNIGHT, messages=None, hours=24)):
+        if (
+            event["type"] == "message"
+            and event["sender"] in {"human", "assist_bot"}
+            and not event.get("internal")
+        ):
+            last[event["customer"]] = event["agent"]
+        elif event["type"] == "order" and event["status"] == "created":
+            buyers[event["order"]] = last.get(event["customer"], "")
+        elif event["type"] == "order" and event["status"] == "memo":
+            named = f"a{int(''.join(c for c in event['memo'] if c.isdigit())):02d}"
+            right += named == buyers[event["order"]]
+            wrong += named != buyers[event["order"]]
+    assert right > 50
+    assert wrong < 0.15 * right

@@ -51,6 +51,9 @@ from csstream.policy import load
 )
 @click.option("--bots", type=click.FloatRange(0, 1), help="Share of customers a bot answers first.")
 @click.option("--transfers", type=click.FloatRange(0, 1), help="Share of customers handed on by hand.")
+@click.option(
+    "--orders", type=click.FloatRange(0, 1), help="Share of served customers who order; 0: no orders."
+)
 @click.option("--spam", type=click.FloatRange(0, 1), help="Share of adverts among arrivals.")
 @click.option(
     "--presence/--no-presence", default=True, show_default=True, help="With presence, shifts and profiles."

@@ -1,4 +1,4 @@
-"""A shop that never was: seeded chat traffic in the wire format (SPEC 1), for demos, benchmarks and tests.
+"""A shop that never was: seeded chats and orders in the wire format (SPEC 1), for demos, benchmarks and tests.
 
 Waits that look real come from queueing, not from drawing them: each agent has one pair of hands, so a reply
 comes after those promised before it, and the evening peak makes the long waits by itself. Everything that is

@@ -9,6 +9,7 @@ from csstream.simulate.chat import Chat
 from csstream.simulate.conversation import Conversation
 from csstream.simulate.customers import Customers
 from csstream.simulate.durations import PATIENCE_MS, TYPE_MS
+from csstream.simulate.orders import Orders
 from csstream.simulate.plan import HOUR_MS, HOURLY, ZONE_MS, Plan
 from csstream.simulate.roster import Roster
 from csstream.simulate.story import Story, Wire
@@ -21,13 +22,20 @@ class Arrivals:
     """Who comes to one shop, when, and what he is like; what is said then is the conversation's."""
 
     def __init__(
-        self, story: Story, plan: Plan, roster: Roster, customers: Customers, conversation: Conversation
+        self,
+        story: Story,
+        plan: Plan,
+        roster: Roster,
+        customers: Customers,
+        conversation: Conversation,
+        orders: Orders | None,
     ) -> None:
         self._story = story
         self._plan = plan
         self._roster = roster
         self._customers = customers
         self._conversation = conversation
+        self._orders = orders
         self._gaps_ms = [HOUR_MS * _MEAN_WEIGHT / (plan.rate * weight) for weight in HOURLY]
 
     def expect(self, ts: int) -> None:
@@ -44,6 +52,8 @@ class Arrivals:
     def arrive(self, ts: int, _: None) -> None:
         """Somebody comes: an advert, or a customer whose visit gets its share of what the plan asks for."""
         self.expect(ts)
+        if self._orders is not None:
+            self._orders.with_arrival(ts)
         plan, random = self._plan, self._story.random
         group = AFTERSALE if random() < 0.28 else PRESALE
         if random() < plan.spam:

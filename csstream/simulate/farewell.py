@@ -5,6 +5,7 @@ from csstream.simulate.agent import GONE
 from csstream.simulate.chat import Chat
 from csstream.simulate.customers import Customers
 from csstream.simulate.durations import LINGER_MS, PATIENCE_MS, TYPE_MS
+from csstream.simulate.orders import Orders
 from csstream.simulate.plan import HOUR_MS
 from csstream.simulate.story import Story
 
@@ -12,13 +13,16 @@ from csstream.simulate.story import Story
 class Farewell:
     """The steps that end the visits of one shop. `ratings` is the share of served customers who rate."""
 
-    def __init__(self, story: Story, customers: Customers, ratings: float) -> None:
+    def __init__(self, story: Story, customers: Customers, ratings: float, orders: Orders | None) -> None:
         self._story = story
         self._customers = customers
         self._ratings = ratings
+        self._orders = orders
 
     def finish(self, ts: int, chat: Chat) -> None:
-        """The customer has what he came for: he says so or not, and the session will be closed."""
+        """The customer has what he came for: he says so or not, perhaps buys, and the session will be closed."""
+        if self._orders is not None:
+            self._orders.after_chat(ts, chat)
         if chat.closing:
             event = self._story.message(ts, chat, "customer", self._story.pick(phrases.COURTESIES))
             if self._story.random() < 0.2:

@@ -19,7 +19,17 @@ HOURLY: Final = (
 PER_AGENT: Final = 22.0
 """Customers an hour (mean of the day) for each agent: at the evening peak the roster can just serve them, late."""
 
-_SHARES: Final = ("duplicates", "bots", "autos", "transfers", "spam", "closings", "notes", "ratings")
+_SHARES: Final = (
+    "duplicates",
+    "orders",
+    "bots",
+    "autos",
+    "transfers",
+    "spam",
+    "closings",
+    "notes",
+    "ratings",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +68,8 @@ class Plan:
     """Share of served customers about whom an internal note is written."""
     ratings: float = 0.15
     """Share of served customers who rate the agent."""
+    orders: float = 0.65
+    """Share of customers served before a sale who order; silent orders, reminders and refunds follow from it."""
     presence: bool = True
 
     def __post_init__(self) -> None:

@@ -1,5 +1,7 @@
 """Who is on: shifts, rests and broken lines, and who of those present takes a customer."""
 
+from collections.abc import Callable
+
 from csstream.simulate.agent import NAMES, Agent
 from csstream.simulate.plan import DAY_MS, HOUR_MS, ZONE_MS
 from csstream.simulate.story import Story
@@ -34,15 +36,21 @@ class Roster:
             # What began before the log does is told at its first instant.
             self._presence(ts, (agent, agent.state))
 
-    def choose(self, group: str, but: Agent | None = None) -> Agent | None:
-        """Who takes a customer: the freer of two at random, as platforms deal; of the group if one is there."""
+    def choose(
+        self, group: str, but: Agent | None = None, random: Callable[[], float] | None = None
+    ) -> Agent | None:
+        """Who takes a customer: the freer of two at random, as platforms deal; of the group if one is there.
+
+        `random` is the story's, unless the choice must leave no trace in it.
+        """
+        random = random or self._story.random
         able = [agent for agent in self._online if agent.group == group and agent is not but]
         if not able:
             able = [agent for agent in self._online if agent is not but]
         if not able:
             return None
-        one = able[int(self._story.random() * len(able))]
-        two = able[int(self._story.random() * len(able))]
+        one = able[int(random() * len(able))]
+        two = able[int(random() * len(able))]
         return one if one.free_ms <= two.free_ms else two
 
     def _day(self, ts: int, midnight: int) -> None:

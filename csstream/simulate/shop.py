@@ -6,6 +6,7 @@ from csstream.simulate.arrivals import Arrivals
 from csstream.simulate.conversation import Conversation
 from csstream.simulate.customers import Customers
 from csstream.simulate.farewell import Farewell
+from csstream.simulate.orders import Orders
 from csstream.simulate.plan import Plan
 from csstream.simulate.roster import Roster
 from csstream.simulate.story import Story, Wire
@@ -16,8 +17,9 @@ def shop(plan: Plan, number: int) -> Iterator[Wire]:
     story = Story(plan.seed, number)
     roster = Roster(story, plan.agents)
     customers = Customers(story)
-    conversation = Conversation(story, roster, Farewell(story, customers, plan.ratings))
+    orders = Orders(story, roster, plan.orders, plan.seed) if plan.orders else None
+    conversation = Conversation(story, roster, Farewell(story, customers, plan.ratings, orders))
     if plan.presence:
         roster.sign_up(plan.start_ms)
-    Arrivals(story, plan, roster, customers, conversation).expect(plan.start_ms)
+    Arrivals(story, plan, roster, customers, conversation, orders).expect(plan.start_ms)
     return story.run()

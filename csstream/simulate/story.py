@@ -43,6 +43,7 @@ class Story:
         self._id_head = "m" if number == 1 else f"m{_base36(number)}."
         self._id_prefix = ""
         self._ids = 0
+        self._trades = 0
 
     def run(self) -> Iterator[Wire]:
         """The events, in order of time, without end: something must always be on the agenda."""
@@ -66,6 +67,20 @@ class Story:
     def event(self, kind: str, ts: int, customer: str) -> Wire:
         """Tell an event about a customer; the caller adds what its type asks for (SPEC 1)."""
         event = {"v": 1, "id": self._id(), "type": kind, "ts": ts, "shop": self.shop, "customer": customer}
+        self._out.append(event)
+        return event
+
+    def trade(self, kind: str, ts: int, customer: str) -> Wire:
+        """Tell an event about what a customer buys; its ids are counted apart from those of the chat."""
+        self._trades += 1
+        event = {
+            "v": 1,
+            "id": f"o{self._id_head[1:]}{_base36(self._trades)}",
+            "type": kind,
+            "ts": ts,
+            "shop": self.shop,
+            "customer": customer,
+        }
         self._out.append(event)
         return event
 

@@ -26,7 +26,9 @@ class Kept:
 
     def __init__(self) -> None:
         # Short limits, so that thirty days are many times every limit.
-        policy = with_settings(load("handbook"), ["wait_ttl=6h"])
+        policy = with_settings(
+            load("handbook"), ["wait_ttl=6h", "attribution.order_ttl=2d", "attribution.final_window=1d"]
+        )
         self.store = Store(keep_published=False)
         self.runner = Runner(policy, MemoryLedger(self.store), TOPICS)
         drive(self.runner.open())

@@ -138,16 +138,24 @@ class Account:
 
     def forget(self, now: int, kept_ms: int) -> bool:
         """Drop what no rule can need at `now`; whether nothing is left."""
-        state = self.book.state
         limit = now - kept_ms
-        for name, order in list(state.orders.items()):
-            if order.last + self.book.terms.ttl < limit and order.next_due() == NEVER:
-                del state.orders[name]
-                self.changed = True
-        for day, inquiry in list(state.inquiries.items()):
-            if inquiry.final < limit:
-                del state.inquiries[day]
-                self.changed = True
+        state = self.book.state
+        gone = [
+            o for o in state.orders.values() if o.last + self.book.terms.ttl < limit and o.next_due() == NEVER
+        ]
+        days = [day for day, inquiry in state.inquiries.items() if inquiry.final < limit]
+        if gone or days:
+            base = decode_state(self.base) if self.base else State()
+            for kept in (state, base):
+                for order in gone:
+                    kept.orders.pop(order.order, None)
+                for day in days:
+                    kept.inquiries.pop(day, None)
+            self.base = encode_state(base)
+            names = {order.name for order in gone}
+            self.revs = {name: rev for name, rev in self.revs.items() if not names & set(name.split("|"))}
+            self.counted = {name: n for name, n in self.counted.items() if name.split("|")[0] not in names}
+            self.changed = True
         return not state.orders
 
     # ---- what of it is seen -----------------------------------------------------------------------------

@@ -33,6 +33,7 @@ class Desk:
         self._closed: dict[str, bytes] = {}
         self._dues: list[tuple[int, str]] = []
         self._due: dict[str, int] = {}
+        self._idle: list[tuple[int, str]] = []  # closed accounts, by the last instant of which they know
         self._ended: list[str] = []
 
     def account(self, customer: str) -> Account | None:
@@ -54,8 +55,11 @@ class Desk:
     def close(self, customer: str) -> None:
         """Keep an account as bytes from now on: its customer is forgotten."""
         account = self._open.pop(customer)
-        self._closed[customer] = encode_book(account.row())
-        account.changed = False
+        self._shut(customer, encode_book(account.row()), account.newest)
+
+    def _shut(self, customer: str, row: bytes, newest: int) -> None:
+        self._closed[customer] = row
+        heapq.heappush(self._idle, (newest, customer))
 
     def leaning_on(self, since_ms: int) -> list[str]:
         """Customers with something decided since then by what was known of agents."""
@@ -124,7 +128,12 @@ class Desk:
 
     def _stale(self, newest_ms: int) -> list[str]:
         """Closed accounts of which nothing was heard since then."""
-        return [name for name, row in self._closed.items() if decode_book(row).newest < newest_ms]
+        found = []
+        while self._idle and self._idle[0][0] < newest_ms:
+            _, name = heapq.heappop(self._idle)
+            if name in self._closed:
+                found.append(name)
+        return found
 
     # ---- rows -------------------------------------------------------------------------------------------
 
@@ -140,7 +149,7 @@ class Desk:
     def restore(self, customer: str, data: bytes) -> None:
         """An account from its row."""
         row = decode_book(data)
-        self._closed[customer] = data
+        self._shut(customer, data, row.newest)
         self.stand(row.unpaid, 1, row.firing)
         if row.due != NEVER:
             self._due[customer] = row.due
