@@ -7,7 +7,8 @@ added there and nowhere else.
 
 The text is written here and not by prometheus_client: with 500 agents a worker has 30,000 samples, and the
 library's writer takes half a second for what is one line of formatting each. Its registry is served all the
-same, with the collectors of the process, and a test holds both texts equal.
+same, with the collectors of the process, and a test holds both texts equal. And it is written ahead of the scrape,
+by a thread of its own while somebody scrapes: beside a busy event loop it takes several times as long.
 """
 
 import threading
@@ -41,6 +42,9 @@ SILENT_MS = 24 * 3_600_000
 """An agent without an event for so long loses the series (SPEC 9, `agents_left_out`)."""
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+ASKED_S = 120.0
+"""For so long after a scrape the next one's text is written ahead."""
 
 Reading = tuple[Labels, float | tuple[float, ...]]
 """Labels and value; a histogram is its counts by bucket, the unbounded one last, and then the sum in seconds."""
@@ -267,12 +271,17 @@ class Exporter:
         self.dead: str | None = None
         """Why the process had better be started again; None while it works. The driver sets it."""
         self._until_s = float("inf")
+        self._asked_s = float("-inf")
+        self._written: tuple[Snapshot, bytes] | None = None
+        self._news = threading.Event()
+        self._stopped = False
         self.registry = CollectorRegistry()
         self.registry.register(_Readings(self))
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
+        self._writer: threading.Thread | None = None
 
     def update(self, snapshot: Snapshot, until_s: float = float("inf")) -> None:
         """From now on a scrape shows this snapshot; the shops in it only until `until_s` (`time.monotonic`).
@@ -281,10 +290,20 @@ class Exporter:
         """
         self._until_s = until_s
         self.snapshot = snapshot
+        self._news.set()
 
     def text(self) -> bytes:
         """What a scrape gets now."""
-        own = b"" if self.snapshot is None else self.snapshot.text(shops=time.monotonic() < self._until_s)
+        self._asked_s = time.monotonic()
+        written, snapshot = self._written, self.snapshot
+        if snapshot is None:
+            own = b""
+        elif self._asked_s >= self._until_s:
+            own = snapshot.text(shops=False)
+        elif written is not None:
+            own = written[1]  # the one before, while the newest is being written
+        else:
+            own = snapshot.text()
         return own + generate_latest(self._process)
 
     def start(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> str:
@@ -306,6 +325,8 @@ class Exporter:
             target=server.serve_forever, args=(0.05,), name="metrics", daemon=True
         )
         self._thread.start()
+        self._writer = threading.Thread(target=self._write_ahead, name="metrics text", daemon=True)
+        self._writer.start()
         bound = server.server_address[1]
         return f"http://{f'[{host}]' if ':' in host else host}:{bound}/metrics"
 
@@ -315,7 +336,21 @@ class Exporter:
             self._server.shutdown()
             self._server.server_close()
             self._thread.join(2)
-            self._server = self._thread = None
+            self._server = self._thread = self._writer = None
+            self._stopped = True
+            self._news.set()
+
+    def _write_ahead(self) -> None:
+        while True:
+            self._news.wait()
+            self._news.clear()
+            if self._stopped:
+                return
+            snapshot = self.snapshot
+            if snapshot is None or time.monotonic() - self._asked_s > ASKED_S:
+                self._written = None
+            else:
+                self._written = snapshot, snapshot.text()
 
 
 class _Server(ThreadingHTTPServer):

@@ -54,6 +54,8 @@ class Runner:
         self.process = process or Process()
         self.failed = Counter[str]() if failed is None else failed
         """Steps thrown away, by reason."""
+        self.last: Record | None = None
+        """The last record of the last step that took any."""
         self.worked_s = 0.0
         """What the core took for the last step (seconds)."""
         self.positions: dict[str, int] = dict.fromkeys(topics, 0)
@@ -152,6 +154,8 @@ class Runner:
         Raises `FencedError` when somebody else owns the partition, `LedgerError` when it cannot be kept.
         """
         records = self._take(limit, waive)
+        if records:
+            self.last = records[-1]
         try:
             return await self._commit(records, now, now if wall is None else wall, budget, keep)
         except FencedError:

@@ -7,6 +7,7 @@ cycle. State, time and delivery are not Faust's: its tables, windows and commits
 step of a partition is one Kafka transaction of the partition's own producer, and Faust acknowledges nothing.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -24,6 +25,10 @@ from csstream.kafka.consumer import (
 )
 from csstream.ledgers.kafka import Connection
 from csstream.settings import Settings
+
+logging.getLogger(__name__).setLevel(
+    logging.WARNING
+)  # Faust's services tell their life under our module's name
 
 
 class Boot(BootStrategy):

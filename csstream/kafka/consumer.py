@@ -10,6 +10,7 @@ Faust's consumer runs in a thread of its own; what the event loop may know of it
 leaves after every fetch: one immutable value a partition, so never half of one fetch and half of the next.
 """
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,11 @@ BEATS = 5
 
 REBALANCE_S = 20.0
 REQUEST_S = 30.0
+
+
+logging.getLogger(__name__).setLevel(
+    logging.WARNING
+)  # Faust's services tell their life under our module's name
 
 
 @dataclass(frozen=True, slots=True)

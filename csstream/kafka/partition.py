@@ -6,10 +6,13 @@ either takes what has gathered, or lets time pass, or finds nothing to do.
 
 The time of a partition is the earliest over its topics (DESIGN decision 5): of a topic that is read to its end, when
 the broker said so; of one with records at hand, the time of the next; of one with unread records and none at hand, that
-of the newest that came. So a feed that cannot be read stops the clock, and load does not.
+of the newest that came. So a feed that cannot be read stops the clock, and load does not. But the time of a record
+tells when its event was only where the two are close: while an old log comes in, nothing but its events moves the
+clock until it is read to its end (SPEC 3).
 """
 
 import asyncio
+import gc
 import logging
 import time
 from bisect import bisect_left
@@ -22,6 +25,7 @@ from faust.types import TP
 
 from csstream.core.engine import Process, Record, Step
 from csstream.core.metrics import ALERT_DELAY_S, LOAD_S
+from csstream.events import Reject, decode
 from csstream.exporter import Steps
 from csstream.kafka.consumer import Consumer, Look, RecordList
 from csstream.ledgers import FencedError, LedgerError
@@ -39,6 +43,9 @@ STEP_S = 0.5
 
 TICK_S = 0.2
 """How often time passes where no records come."""
+
+TIMELY_MS = 60_000
+"""Where the record of an event is older or younger than the event by more, its time says nothing of the next one's."""
 
 DUES = 5_000
 """Most dues of one step: at midnight every open customer is due at once."""
@@ -111,6 +118,7 @@ class Partition:
         self._max_wait_s = max_wait_s
         self._delay_ms = delay_ms
         self._limit = STEP_RECORDS
+        self._timely = False
         self._rate = 0.0
         self.full: set[str] = set()
         """Topics that are not read on until some of what is at hand is worked off."""
@@ -215,6 +223,7 @@ class Partition:
         self._gaps.clear()
         self._lost = None
         positions = {self._places[topic]: position for topic, position in self.runner.positions.items()}
+        gc.freeze()  # many small objects that stay: a full collection of them stops everything for a second
         self.state, self.why = "ready", ""
         await self._source.read_from(positions)
         seconds = time.monotonic() - self._began_s
@@ -249,6 +258,7 @@ class Partition:
             now_ms, wall=wall_ms, limit=self._limit, budget=DUES, waive=waive, keep=self._ledger.behind
         )
         self.clock_ms = now_ms if now_ms is not None else self.clock_ms
+        self._timely = self._is_timely()
         taken = at_hand - self.runner.merge.at_hand()
         if taken > 0 or not (at_hand or any(unread.values())):
             self.applied += 1
@@ -307,15 +317,25 @@ class Partition:
         earliest = wall_ms
         for topic, place in self._places.items():
             instant = self.runner.next_time_ms(topic)
-            if instant is None and unread[topic]:
-                instant = self.runner.merge.newest_ms(topic)
-            elif instant is None:
+            if instant is not None or unread[topic]:
+                instant = self.runner.merge.newest_ms(topic) if instant is None else instant
+                if not self._timely:
+                    return None
+            else:
                 look = self._source.looks.get(place)
                 instant = None if look is None else look.answered_ms
             if instant is None or instant < 0:
                 return None
             earliest = min(earliest, instant)
         return earliest - self._delay_ms
+
+    def _is_timely(self) -> bool:
+        """Whether the last record taken came when its event happened; as before where it is no event."""
+        last = self.runner.last
+        event = None if last is None else decode(last.value)
+        if last is None or event is None or isinstance(event, Reject):
+            return self._timely
+        return abs(last.time_ms - event.ts_ms) <= TIMELY_MS
 
     def _heard(self, step: Step) -> None:
         """A step was committed: how late are its alerts, where nothing unread explains it?"""

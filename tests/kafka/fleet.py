@@ -182,19 +182,25 @@ class Fleet:
 
         return asyncio.run(look())
 
+    def shown(self) -> dict[TopicPartition, int]:
+        """The group's offsets, as tools for lag see them."""
+        return self._positions()[0]
+
     def lag(self) -> int:
         """Records before the end that the group has not shown as read."""
+        shown, ends = self._positions()
+        return sum(ends.values()) - sum(shown.values())
 
-        async def look() -> int:
+    def _positions(self) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+        async def look() -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
             consumer = AIOKafkaConsumer(
                 **self.connection.settings("tests"), group_id=self.name, enable_auto_commit=False
             )
             await consumer.start()
             try:
                 places = [TopicPartition(topic, n) for topic in self.inputs for n in range(PARTITIONS)]
-                ends = await consumer.end_offsets(places)
-                shown = [await consumer.committed(place) or 0 for place in places]
-                return int(sum(ends.values()) - sum(shown))
+                shown = {place: await consumer.committed(place) or 0 for place in places}
+                return shown, await consumer.end_offsets(places)
             finally:
                 await consumer.stop()
 

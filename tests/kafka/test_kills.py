@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.kafka.fleet import Fleet, Process, wait_until
+from tests.kafka.node import Node, NoKafkaError
 from tests.kafka.test_worker import assert_equals_replay, shop_log
 
 SESSION_S = 6
@@ -70,4 +71,27 @@ def test_ten_kills_and_two_freezes_lose_and_double_nothing(broker: str, tmp_path
         assert third.process.wait(10) == 0
         feeder.join()
         fleet.settle(90)
+        assert_equals_replay(fleet)
+
+
+@pytest.mark.slow
+def test_a_broker_that_is_killed_and_comes_back_changes_nothing(tmp_path: Path) -> None:
+    try:
+        node = Node()
+    except NoKafkaError as error:
+        pytest.skip(str(error))
+    with node, Fleet(node.address, tmp_path) as fleet:
+        worker = fleet.start()
+        wait_until(worker.owns, 40, "a worker at work")
+        log = shop_log(6_000)
+        fleet.write(log[:3_000])
+        wait_until(lambda: worker.metric("events_total") > 0, 40, "the first events")
+        node.kill()
+        wait_until(lambda: worker.get("/readyz")[0] == 503, 30, "not ready without a broker")
+        assert worker.get("/livez")[0] == 200, "a broker that is away is waited for"
+        node.go_on()
+        fleet.write(log[3_000:])
+        fleet.settle(90)
+        wait_until(lambda: worker.get("/readyz")[0] == 200, 30, "ready again")
+        assert worker.process.poll() is None
         assert_equals_replay(fleet)

@@ -101,6 +101,7 @@ class KafkaLedger:
     ) -> None:
         self.partition = partition
         self._connection = connection
+        self._application = application
         self._name = f"{application}-{partition}"
         self._inputs = tuple(inputs)
         self._outputs = Outputs() if outputs is None else outputs
@@ -193,6 +194,8 @@ class KafkaLedger:
             kept = rows.pop(POSITIONS, None)
             meta = rows.pop(META, None)
             self._meta = None if meta is None else self._known(meta)
+            if self._meta is not None:
+                self._check_whole(self._meta)
             self._kept = {} if kept is None else decode_positions(kept)
             await self._check_places(reader)
         finally:
@@ -210,6 +213,17 @@ class KafkaLedger:
                     + ("run the newer csstream that wrote them" if theirs > ours else self._anew())
                 )
         return meta
+
+    def _check_whole(self, meta: Meta) -> None:
+        if meta.application not in ("", self._application):
+            raise RefusedError(
+                f"{self._place()}: the rows are of the application {meta.application!r}, and this is "
+                f"{self._application!r}; give it topics of its own (topics.prefix), or its old name (application)"
+            )
+        if meta.rebuilding:
+            raise RefusedError(
+                f"{self._place()}: rows were being made anew, and are not whole; {self._anew()}"
+            )
 
     async def _check_places(self, reader: AIOKafkaConsumer) -> None:
         """Whether the positions count in the topics that there are, and lie inside of them."""
@@ -312,7 +326,7 @@ class KafkaLedger:
         return Kept(position, found.id, found.partitions)
 
     def _meta_now(self) -> Meta:
-        return (self._meta or Meta()).under(self._policy)
+        return (self._meta or Meta()).under(self._application, self._policy)
 
     async def _send(self, producer: AIOKafkaProducer, outputs: Mapping[str, Sequence[Output]]) -> None:
         """Send all, to all topics at once, and wait for every answer."""

@@ -34,17 +34,24 @@ class Kept(msgspec.Struct):
 
 
 class Meta(msgspec.Struct, omit_defaults=True):
-    """Row `@meta`: what wrote the rows. `policies`: under which they came about, the newest last."""
+    """Row `@meta`: what wrote the rows. `policies`: under which they came about, the newest last.
+
+    `application`: whose they are; another one would not be fenced by its transactions. `rebuilding`: rows are being
+    made anew, and are not whole.
+    """
 
     codec: int = CODEC
     rules: int = RULES
     policies: list[str] = []
+    application: str = ""
+    rebuilding: bool = False
 
-    def under(self, policy: str) -> "Meta":
+    def under(self, application: str, policy: str) -> "Meta":
         """As it is once this program, under this policy, has added rows."""
-        if not policy or self.policies[-1:] == [policy]:
-            return Meta(policies=self.policies)
-        return Meta(policies=[*self.policies, policy][-POLICIES:])
+        policies = self.policies
+        if policy and policies[-1:] != [policy]:
+            policies = [*policies, policy][-POLICIES:]
+        return Meta(policies=policies, application=application)
 
 
 encode = msgspec.json.Encoder().encode
