@@ -192,6 +192,7 @@ class Runner:
         engine.apply(records, wall)
         engine.advance(now, budget)
         step = engine.take_step()
+        step.clock_ms = now
         if self._board is not None and now is not None:
             looked_ms = now if wall is None else wall
             if looked_ms - self._board_ms >= BOARD_MS:

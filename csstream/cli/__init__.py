@@ -19,6 +19,7 @@ from csstream.cli.gateway import gateway
 from csstream.cli.import_ import import_
 from csstream.cli.notify import notify
 from csstream.cli.policy import policy
+from csstream.cli.rebuild import rebuild
 from csstream.cli.replay import replay
 from csstream.cli.serve import serve
 from csstream.cli.settings import settings
@@ -46,6 +47,7 @@ for _command in (
     topics,
     worker,
     wall,
+    rebuild,
     notify,
     alerts,
     policy,

@@ -68,6 +68,8 @@ class Step:
     alerts: list[Alert] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     rows: dict[bytes, bytes | None] = field(default_factory=dict)
+    clock_ms: int | None = None
+    """What time the driver let it become; None where nothing but events moved the clocks."""
     board: dict[bytes, bytes | None] = field(default_factory=dict)
     """Documents of the board (`core/board.py`), where the driver shows one."""
 
@@ -175,6 +177,12 @@ class Engine:
                 self._touched.add(name)
                 budget = shop.settle(budget)
         return budget
+
+    def remember(self, shop: str, customer: str, name: str, mark: int, ts: int) -> None:
+        """A fact (`mark`: its revision) or an alert (its states) was published more than once, before rows were lost."""
+        known = self.shops.get(shop)
+        if known is not None and known.remember(customer, name, mark, ts):
+            self._touched.add(shop)
 
     def next_due(self) -> int:
         """The next instant at which time alone changes something (epoch ms)."""

@@ -326,6 +326,14 @@ class Shop:
 
     # ---- what a step leaves -----------------------------------------------------------------------------
 
+    def remember(self, customer: str, name: str, mark: int, ts: int) -> bool:
+        """A fact or alert of a customer was published more than once; whether he is known here."""
+        owner = self.customers.get(customer)
+        if owner is not None:
+            owner.revised(name, mark, ts)
+            self._touched.add(customer)
+        return owner is not None
+
     def publish(self) -> tuple[Published, Changes]:
         """Close the step: what goes out, and the rows that changed."""
         published = self.step.publish()

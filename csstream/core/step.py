@@ -128,8 +128,8 @@ class ShopStep:
             elif entry.before is not None and alert == entry.before:
                 continue
             states = entry.owner.revs.get(name)
-            bit = _STATES[alert.state]
-            seen = states[0] if states is not None else _STATES["firing"] if entry.known else 0
+            bit = STATES[alert.state]
+            seen = states[0] if states is not None else STATES["firing"] if entry.known else 0
             if not seen & bit:
                 out.first_alerts.append(alert)
             if states is not None or entry.before is not None or alert.state == "retracted":
@@ -139,7 +139,8 @@ class ShopStep:
         out.alerts.sort(key=_order)
 
 
-_STATES = {"firing": 1, "resolved": 2, "retracted": 4}
+STATES = {"firing": 1, "resolved": 2, "retracted": 4}
+"""What is remembered of the records of an alert: the sum of the states that were published."""
 
 
 def _order(alert: Alert) -> tuple[bool, int, str]:

@@ -96,12 +96,12 @@ class Fleet:
     def __init__(self, broker: str, folder: Path, *, settings: Sequence[str] = ()) -> None:
         self.connection = Connection(broker)
         self.name = f"fleet-{secrets.token_hex(4)}"
-        self.inputs, self.outputs, self._topics = named(f"{self.name}.")
+        self.inputs, self.outputs, self.topics = named(f"{self.name}.")
         self.workers: list[Process] = []
         self.folder = folder
         self.policy: Policy = load("handbook")
         self._settings = settings
-        asyncio.run(ensure(self.connection, self._topics, asked=PARTITIONS))
+        asyncio.run(ensure(self.connection, self.topics, asked=PARTITIONS))
 
     def start(self, *settings: str) -> Process:
         """One more worker."""
@@ -130,7 +130,7 @@ class Fleet:
         admin = AIOKafkaAdminClient(**self.connection.settings("tests"))
         await admin.start()
         try:
-            await admin.delete_topics([topic.name for topic in self._topics])
+            await admin.delete_topics([topic.name for topic in self.topics])
         finally:
             await admin.close()
 

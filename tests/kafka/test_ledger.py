@@ -273,7 +273,7 @@ async def test_rows_of_an_input_that_was_made_anew_are_refused(keeper: KafkaKeep
         await delete(keeper.connection, name)
         await made_anew(keeper.connection, name, keeper.partition + 1)
         await write(keeper.connection, name, keeper.partition, [b"3", b"4"])
-        with pytest.raises(RefusedError, match=rf"{name} was deleted and made anew.*--delete --topic"):
+        with pytest.raises(RefusedError, match=rf"{name} was deleted and made anew.*csstream rebuild"):
             await owner.open()
         await delete(keeper.connection, name)
         await made_anew(keeper.connection, name, keeper.partition + 2)

@@ -20,10 +20,15 @@ BROKEN = (
 )
 
 
-def shop_log(messages: int, seed: int = 1, shops: int = 8) -> list[bytes]:
+def shop_log(messages: int, seed: int = 1, shops: int = 8, start_ms: int | None = None) -> list[bytes]:
     """Events of some shops, out of order and doubled, with records that are none among them."""
     plan = Plan(
-        seed=seed, start_ms=OLD_MS, shops=shops, messages=messages, disorder_ms=5_000, duplicates=0.03
+        seed=seed,
+        start_ms=start_ms or OLD_MS,
+        shops=shops,
+        messages=messages,
+        disorder_ms=5_000,
+        duplicates=0.03,
     )
     log = list(lines(plan))
     for number in range(0, len(log), 200):

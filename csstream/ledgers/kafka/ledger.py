@@ -13,8 +13,8 @@ waits, with no time limit: it then succeeds, and whoever gave up before could no
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition  # type: ignore[import-untyped]
@@ -52,6 +52,7 @@ from csstream.ledgers.kafka.state import (
     decode_meta,
     decode_positions,
     encode,
+    published_at,
     read_rows,
 )
 
@@ -117,10 +118,53 @@ class KafkaLedger:
         self._meta: Meta | None = None
         self._in_transaction = False
         self._ending: asyncio.Task[None] | None = None
+        self._rebuilding = False
         self._group_s = 0.0
         self._group_behind = False
 
+    @property
+    def outputs(self) -> Outputs:
+        """Where the steps go."""
+        return self._outputs
+
+    def knows(self, topic: str, place: Kept) -> bool:
+        """Whether a position counts in the topic that is there now."""
+        found = self._found.get(topic)
+        return found is not None and (found.id, found.partitions) == (place.id, place.partitions)
+
     # ---- open -------------------------------------------------------------------------------------------
+
+    async def seize(self) -> tuple[set[bytes], dict[str, int]]:
+        """Take the partition over to make its rows anew: their keys, and their positions as far as they can be read.
+
+        Nobody asks whether the rows fit. Raises `LedgerError`; `RefusedError` where a topic is missing.
+        """
+        await self._leave(CLOSE_S)
+        try:
+            await self._identify(await self._start())
+            rows = await self._read()
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._leave(CLOSE_S)
+            raise self._failed("could not be opened", error) from error
+        kept = rows.pop(POSITIONS, None)
+        rows.pop(META, None)
+        self._kept, self._meta = {}, None
+        positions = {}
+        with suppress(msgspec.MsgspecError):
+            for topic, place in ({} if kept is None else decode_positions(kept)).items():
+                if self.knows(topic, place):
+                    positions[topic] = place.next
+        return set(rows), positions
+
+    async def replace(self, rows: Mapping[bytes, bytes | None], positions: Positions | None) -> None:
+        """Write rows of a partition that was seized. Without `positions` they are marked as not whole, and nobody
+        opens them; with them they are whole. Raises as `commit` does."""
+        self._meta = None  # so that it is written each time
+        self._rebuilding = positions is None
+        try:
+            await self.commit(Step(rows=dict(rows)), positions or {})
+        finally:
+            self._rebuilding = False
 
     async def open(self) -> tuple[dict[bytes, bytes], dict[str, int]]:
         """Take the partition over: fence its earlier owner, then read all rows, and the positions.
@@ -178,6 +222,23 @@ class KafkaLedger:
                 self._largest[name] = int(settings.get("max.message.bytes", LARGEST_BYTES))
 
     async def _load(self) -> dict[bytes, bytes]:
+        async with self._reader() as reader:
+            rows = await read_rows(reader, TopicPartition(self._outputs.tables, self.partition), self._say)
+            kept = rows.pop(POSITIONS, None)
+            meta = rows.pop(META, None)
+            self._meta = None if meta is None else self._known(meta)
+            self._kept = {} if kept is None else decode_positions(kept)
+            if kept is None:
+                await self._check_new(reader)
+            await self._check_places(reader)
+        return rows
+
+    async def _read(self) -> dict[bytes, bytes]:
+        async with self._reader() as reader:
+            return await read_rows(reader, TopicPartition(self._outputs.tables, self.partition), self._say)
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
         reader = AIOKafkaConsumer(
             **self._connection.settings(self._name),
             isolation_level="read_committed",
@@ -189,20 +250,26 @@ class KafkaLedger:
         try:
             async with asyncio.timeout(START_S):
                 await reader.start()
-            place = TopicPartition(self._outputs.tables, self.partition)
-            rows = await read_rows(reader, place, self._say)
-            kept = rows.pop(POSITIONS, None)
-            meta = rows.pop(META, None)
-            self._meta = None if meta is None else self._known(meta)
-            if self._meta is not None:
-                self._check_whole(self._meta)
-            self._kept = {} if kept is None else decode_positions(kept)
-            await self._check_places(reader)
+            yield reader
         finally:
             with suppress(KafkaError, TimeoutError):
                 async with asyncio.timeout(CLOSE_S):
                     await reader.stop()
-        return rows
+
+    async def _check_new(self, reader: AIOKafkaConsumer) -> None:
+        """A partition without rows has published nothing: to begin again would publish all of it twice."""
+        if self._outputs.facts is None:
+            return
+        place = TopicPartition(self._outputs.facts, self.partition)
+        reader.assign([place])
+        await reader.seek_to_beginning(place)
+        end = (await reader.end_offsets([place]))[place]
+        while await reader.position(place) < end:
+            # What lies there may be of aborted transactions, and is nothing then.
+            if await reader.getmany(place, timeout_ms=50, max_records=1):
+                raise RefusedError(
+                    f"{self._place()} has no rows, and {place.topic} has facts: the rows are lost; {self._anew()}"
+                )
 
     def _known(self, row: bytes) -> Meta:
         meta = decode_meta(row)
@@ -212,6 +279,7 @@ class KafkaLedger:
                     f"{self._place()}: the rows are of {what} {theirs}, and this csstream knows {what} {ours}; "
                     + ("run the newer csstream that wrote them" if theirs > ours else self._anew())
                 )
+        self._check_whole(meta)
         return meta
 
     def _check_whole(self, meta: Meta) -> None:
@@ -312,6 +380,8 @@ class KafkaLedger:
             outputs[to.facts] = [Output(fact.shop.encode(), facts.encode(fact)) for fact in step.facts]
         if to.alerts and step.alerts:
             outputs[to.alerts] = [Output(alert.shop.encode(), rules.encode(alert)) for alert in step.alerts]
+        for topic in outputs.keys() - {to.tables}:
+            outputs[topic][-1] = outputs[topic][-1]._replace(headers=published_at(kept, step.clock_ms))
         if to.dead_letters and step.dead_letters:
             limit = self._largest[to.dead_letters] - BATCH_OVERHEAD
             outputs[to.dead_letters] = [dead_letter(letter, limit) for letter in step.dead_letters]
@@ -326,7 +396,7 @@ class KafkaLedger:
         return Kept(position, found.id, found.partitions)
 
     def _meta_now(self) -> Meta:
-        return (self._meta or Meta()).under(self._application, self._policy)
+        return (self._meta or Meta()).under(self._application, self._policy, rebuilding=self._rebuilding)
 
     async def _send(self, producer: AIOKafkaProducer, outputs: Mapping[str, Sequence[Output]]) -> None:
         """Send all, to all topics at once, and wait for every answer."""
@@ -455,10 +525,9 @@ class KafkaLedger:
         return f"{self._outputs.tables} partition {self.partition}"
 
     def _anew(self) -> str:
-        tables, broker = self._outputs.tables, self._connection.broker
         return (
-            f"to begin with empty tables stop all workers, then kafka-topics.sh --bootstrap-server {broker} --delete --topic {tables} "
-            f"&& csstream topics --broker {broker}"
+            "stop all workers, then make the rows anew from the sources: csstream rebuild "
+            f"--broker {self._connection.broker}"
         )
 
     def _failed(self, what: str, error: Exception) -> LedgerError:

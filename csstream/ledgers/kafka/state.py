@@ -5,7 +5,7 @@ changes all three, and one reading brings all three back.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]
@@ -46,17 +46,29 @@ class Meta(msgspec.Struct, omit_defaults=True):
     application: str = ""
     rebuilding: bool = False
 
-    def under(self, application: str, policy: str) -> "Meta":
+    def under(self, application: str, policy: str, *, rebuilding: bool = False) -> "Meta":
         """As it is once this program, under this policy, has added rows."""
         policies = self.policies
         if policy and policies[-1:] != [policy]:
             policies = [*policies, policy][-POLICIES:]
-        return Meta(policies=policies, application=application)
+        return Meta(policies=policies, application=application, rebuilding=rebuilding)
 
 
 encode = msgspec.json.Encoder().encode
 decode_positions = msgspec.json.Decoder(dict[str, Kept]).decode
 decode_meta = msgspec.json.Decoder(Meta).decode
+
+
+AT_POSITIONS, AT_CLOCK = "cs-positions", "cs-clock"
+
+
+def published_at(kept: Mapping[str, Kept], clock_ms: int | None) -> list[tuple[str, bytes]]:
+    """Headers of the last record of a step in each output: up to where it had read, and what time it was.
+
+    Were the rows lost, these would say what has been published already.
+    """
+    clock = [] if clock_ms is None else [(AT_CLOCK, str(clock_ms).encode())]
+    return [(AT_POSITIONS, encode(kept)), *clock]
 
 
 async def read_rows(

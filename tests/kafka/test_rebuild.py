@@ -1,0 +1,111 @@
+"""Rows that were lost are made anew, and nothing that was published is published again."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from csstream.kafka.topics import ensure
+from tests.kafka.conftest import delete
+from tests.kafka.fleet import PARTITIONS, Fleet, wait_until
+from tests.kafka.test_worker import assert_equals_replay, shop_log
+
+
+def rebuild(fleet: Fleet, *options: str) -> subprocess.CompletedProcess[str]:
+    """The command on a fleet."""
+    command = [
+        sys.executable, "-m", "csstream", "rebuild", "--broker", fleet.connection.broker, "--application",
+        fleet.name, "--topics-prefix", f"{fleet.name}.", *options,
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def rebuilt(fleet: Fleet, *options: str) -> str:
+    """What it says once the group has forgotten workers that were killed."""
+    done = []
+
+    def works() -> bool:
+        done.append(rebuild(fleet, *options))
+        return done[-1].returncode == 0
+
+    wait_until(works, 60, "a rebuild")
+    return done[-1].stdout
+
+
+def lose_rows(fleet: Fleet) -> None:
+    """Delete the tables, and make the topic anew, empty."""
+    asyncio.run(delete(fleet.connection, fleet.outputs.tables))
+
+    def made() -> bool:
+        try:
+            asyncio.run(ensure(fleet.connection, fleet.topics, asked=PARTITIONS))
+        except Exception:  # noqa: BLE001 - a broker takes a moment to forget the old one
+            return False
+        return True
+
+    wait_until(made, 20, "a new topic")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("age_ms", [None, 3_600_000], ids=["old", "of today"])
+def test_lost_rows_are_made_anew_and_nothing_is_published_twice(
+    broker: str, tmp_path: Path, age_ms: int | None
+) -> None:
+    log = shop_log(4_000, start_ms=None if age_ms is None else int(time.time() * 1000) - age_ms)
+    with Fleet(broker, tmp_path, settings=("--group-session", "6s")) as fleet:
+        worker = fleet.start()
+        fleet.write(log[:2_500])
+        fleet.settle()
+        fleet.write(log[2_500:3_000])
+        worker.kill()
+        published = len(fleet.read("facts"))
+        lose_rows(fleet)
+        refused = fleet.start()
+        wait_until(lambda: "the rows are lost" in refused.log(), 40, "a worker that refuses")
+        wait_until(lambda: refused.metric("partitions", state="broken"), 5, "a broken partition")
+        assert "workers of" in rebuild(fleet).stderr, "not while a worker runs"
+        refused.kill()
+        assert "every figure goes on" in rebuilt(fleet)
+        assert len(fleet.read("facts")) == published, "nothing is published by it"
+        fleet.start()
+        fleet.write(log[3_000:])
+        fleet.settle()
+        if age_ms is None:
+            assert_equals_replay(fleet)
+        revisions = fleet.revisions()
+        assert len(set(revisions)) == len(revisions)
+        records = [record.value for record in fleet.read("alerts")]
+        assert len(set(records)) == len(records), "an alert was published twice"
+
+
+@pytest.mark.slow
+def test_one_shop_is_made_anew_and_the_others_stay_as_they_are(broker: str, tmp_path: Path) -> None:
+    log = shop_log(2_000)
+    with Fleet(broker, tmp_path, settings=("--group-session", "6s")) as fleet:
+        worker = fleet.start()
+        fleet.write(log[:1_200])
+        fleet.settle()
+        worker.kill()
+        rebuilt(fleet, "--shop", "s03")
+        fleet.write(log[1_200:])
+        fleet.start()
+        fleet.settle()
+        assert_equals_replay(fleet)
+        assert "there is no shop" in rebuild_without_workers(fleet, "--shop", "nobody")
+
+
+def rebuild_without_workers(fleet: Fleet, *options: str) -> str:
+    """What it says on stderr, when all workers are gone."""
+    for worker in fleet.workers:
+        worker.kill()
+    said = []
+
+    def told() -> bool:
+        said.append(rebuild(fleet, *options).stderr)
+        return "workers of" not in said[-1]
+
+    wait_until(told, 60, "an answer")
+    return said[-1]
