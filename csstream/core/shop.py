@@ -331,7 +331,7 @@ class Shop:
         owner = self.customers.get(customer)
         if owner is not None:
             owner.revised(name, mark, ts)
-            self._touched.add(customer)
+            self._touched[customer] = owner
         return owner is not None
 
     def publish(self) -> tuple[Published, Changes]:
