@@ -17,6 +17,7 @@ import msgspec
 
 from csstream.core import facts, rules
 from csstream.core.engine import DeadLetter, Step
+from csstream.core.rows import CODEC
 from csstream.ledgers import FencedError, LedgerError, Positions
 
 _SCHEMA = """
@@ -80,17 +81,30 @@ class SqliteLedger:
             connection.execute("pragma synchronous = full")
             connection.executescript(_SCHEMA)
             connection.execute("begin immediate")
+            self._check_codec(connection)
             connection.execute("update owner set epoch = epoch + 1")
             (self._epoch,) = connection.execute("select epoch from owner").fetchone()
             rows: dict[bytes, bytes] = dict(connection.execute("select key, value from rows"))
             positions: dict[str, int] = dict(connection.execute("select topic, next from positions"))
             connection.execute("commit")
+        except LedgerError:
+            self._close()
+            raise
         except sqlite3.Error as error:
             self._close()
             raise LedgerError(
                 f"{self.path}: {error}; is the folder there, writable, and on a local disk?"
             ) from error
         return rows, positions
+
+    def _check_codec(self, connection: sqlite3.Connection) -> None:
+        """Rows of a newer program would be misread."""
+        (codec,) = connection.execute("pragma user_version").fetchone()
+        if codec > CODEC:
+            raise LedgerError(
+                f"{self.path} was written by a newer csstream (codec {codec}): upgrade this one"
+            )
+        connection.execute(f"pragma user_version = {CODEC}")
 
     def _commit(self, step: Step, positions: Positions) -> None:
         connection = self._connection

@@ -120,8 +120,9 @@ class Live:
     async def _wait(self) -> None:
         """Until something arrives or is due, or a tick has passed."""
         due_s = (self.engine.next_due() + 1) / 1000 - time.time()
+        # A due that has passed is one of a shop that the wall clock no longer moves (SPEC 3, `live.within`).
         try:
-            async with asyncio.timeout(min(max(due_s, 0.001), TICK_S)):
+            async with asyncio.timeout(due_s if 0 < due_s < TICK_S else TICK_S):
                 await self._inbox.arrived.wait()
         except TimeoutError:
             pass

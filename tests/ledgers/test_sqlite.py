@@ -1,6 +1,7 @@
 """The SQLite ledger keeps the contract, and what it answered for survives a kill."""
 
 import asyncio
+import json
 import sqlite3
 import subprocess
 import sys
@@ -11,12 +12,12 @@ import pytest
 
 from csstream.core.engine import Engine
 from csstream.ledgers import Ledger, LedgerError
-from csstream.ledgers.sqlite import SqliteLedger
+from csstream.ledgers.sqlite import PUBLISHED, SqliteLedger, read
 from csstream.policy import load
 from csstream.runner import Runner
 from tests.laws.live import TOPICS, feed, records_of
 from tests.laws.notation import chat
-from tests.ledgers.contract import CONTRACT, Keeper
+from tests.ledgers.contract import CONTRACT, Keeper, step
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,3 +106,34 @@ async def test_a_file_that_is_no_ledger_is_an_error_that_names_it(tmp_path: Path
         await SqliteLedger(path).open()
     with pytest.raises(LedgerError, match="no-folder"):
         await SqliteLedger(tmp_path / "no-folder" / "ledger.db").open()
+
+
+async def test_a_file_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    await kept_in(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("pragma user_version = 1000")
+    connection.close()
+    with pytest.raises(LedgerError, match="newer csstream"):
+        await SqliteLedger(path).open()
+
+
+async def test_what_was_published_is_read_by_number_and_forgotten_when_it_is_old(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = SqliteLedger(path)
+    await ledger.open()
+    for number in range(3):
+        await ledger.commit(step(f"f{number}", {}), {"cs.chat": number})
+    found = read(path, "facts", 1, 10)
+    assert [(seq, json.loads(record)["fact"]) for seq, record in found] == [(2, "f1"), (3, "f2")]
+    (letter,) = read(path, "dead_letters", 2, 10)
+    assert json.loads(letter[1]) == {
+        "reason": "not_json", "error": "no", "topic": "cs.chat", "position": 7, "raw": "{",
+    }  # fmt: skip
+    await ledger.sweep(0)
+    assert len(read(path, "facts", 0, 10)) == 3
+    await ledger.sweep(1 << 60)
+    assert [read(path, table, 0, 10) for table in PUBLISHED] == [[], [], []]
+    await ledger.commit(step("f3", {}), {"cs.chat": 4})
+    assert [seq for seq, _ in read(path, "facts", 0, 10)] == [4], "no number is used again"
+    await ledger.close()

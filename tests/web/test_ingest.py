@@ -170,6 +170,20 @@ async def test_a_packed_body_is_unpacked_and_a_broken_one_is_refused(site: Site)
     assert len(site.kept.entries) == 1
 
 
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "BODY_S", 0.2)
+    host, _, port = site.address.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST /v1/events HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 99\r\n\r\n"
+    writer.write(head.encode() + EVENT[:20])
+    async with asyncio.timeout(10):
+        assert b" 408 " in await reader.readline()
+    writer.close()
+    assert site.kept.entries == []
+
+
 async def test_a_body_without_an_event_is_a_mistake(site: Site) -> None:
     assert (await site.post(b"\n \n"))[0].status == 400
 
