@@ -2,54 +2,48 @@
 
 import asyncio
 import logging
-import os
 import sys
 from pathlib import Path
 
 import click
 
 from csstream.cli.options import Failure
-
-TOKEN = "CSSTREAM_WALL_TOKEN"  # noqa: S105 - the name of a variable
+from csstream.cli.told import BROKER, connection, reading, settings_options
 
 
 @click.command()
+@settings_options(*BROKER, "topics.prefix")
 @click.option(
-    "--broker",
-    default="127.0.0.1:9092",
+    "--host",
+    default="127.0.0.1",
     show_default=True,
-    envvar="CSSTREAM_BROKER",
-    show_envvar=True,
-    metavar="HOST:PORT,...",
+    help="The address to listen on. It speaks plain HTTP: put a proxy with TLS before other machines.",
 )
-@click.option(
-    "--topics-prefix", "prefix", default="cs.", show_default=True, help="How the names of all topics begin."
-)
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=9466, show_default=True, help="0 is any free one."
 )
 @click.option(
     "--token-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help=f"Who has this token may look and acknowledge; else {TOKEN} has it. Needed where others can reach it.",
+    envvar="CSSTREAM_WALL_TOKEN_FILE",
+    show_envvar=True,
+    help="Who has this token may look and acknowledge. Needed where others can reach the wall.",
 )
 @click.option(
     "--allow-host",
     "names",
     multiple=True,
     metavar="NAME",
-    help="A name, beside addresses and localhost, under which the wall may be asked for (repeatable).",
+    help="A host name, beside localhost, under which the wall may be asked for (repeatable).",
 )
 @click.option("--link", is_flag=True, help="Print the end of the read-only link, and do nothing else.")
 def wall(
-    broker: str,
-    prefix: str,
     host: str,
     port: int,
     token_file: Path | None,
     names: tuple[str, ...],
     link: bool,
+    **given: str | None,
 ) -> None:
     """The wall: one page for a room, from what the workers publish. Any number of copies may run.
 
@@ -58,31 +52,31 @@ def wall(
     csstream wall --host 0.0.0.0 --token-file wall.token --allow-host wall.example.com
     csstream wall --token-file wall.token --link
     """
-    from csstream.ledgers.kafka import Connection, UnreachableError
+    from csstream.ledgers.kafka import UnreachableError
     from csstream.wall import Access
-    from csstream.wall.listen import WallError
+    from csstream.wall.follower import WallError
     from csstream.wall.process import WallOptions, hang
+    from csstream.web.bearer import TokenError, read_token
+    from csstream.web.server import ListenError
 
-    access = Access(_token(token_file), frozenset(name.lower() for name in names))
-    if link:
-        if not access.token:
-            raise click.UsageError(f"--link needs a token: --token-file or {TOKEN}")
-        click.echo(f"#key={access.view_key}")
-        return
+    told = reading(given)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="csstream: %(message)s")
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # our own error says all there is to say
-    options = WallOptions(connection=Connection(broker), access=access, prefix=prefix, host=host, port=port)
     try:
+        bearer = None if token_file is None else read_token(token_file)
+        if link:
+            if bearer is None:
+                raise click.UsageError("--link is made from the token: give --token-file")
+            click.echo(f"#key={Access(bearer).view_key}")
+            return
+        options = WallOptions(
+            connection=connection(told),
+            bearer=bearer,
+            prefix=told.topics_prefix,
+            names=names,
+            host=host,
+            port=port,
+        )
         asyncio.run(hang(options, click.echo))
-    except (WallError, UnreachableError) as error:
+    except (ListenError, TokenError, UnreachableError, WallError) as error:
         raise Failure(str(error)) from error
-
-
-def _token(path: Path | None) -> str:
-    if path is None:
-        return os.environ.get(TOKEN, "")
-    try:
-        return path.read_text("utf-8").strip()
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise Failure(f"the token file {path} cannot be read: {reason}") from None

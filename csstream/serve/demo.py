@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
-from aiohttp import web
 from rich.console import Console
 from rich.live import Live
 
@@ -34,8 +33,8 @@ from csstream.serve.view import AlertLine, View
 from csstream.signals import stop_signals
 from csstream.simulate import HOUR_MS, Plan, lines
 from csstream.wall import Access, Moment, Picture, mount
-from csstream.wall.listen import DEFAULT_PORT as WALL_PORT
-from csstream.wall.listen import WallError, listening
+from csstream.wall.app import DEFAULT_PORT as WALL_PORT
+from csstream.web.server import ListenError, Requests, application, listening
 
 OPENS_MS = 1_795_264_200_000
 """Simulated shops are joined at 2026-11-21 20:30 in Shanghai, when the evening is at its busiest."""
@@ -109,7 +108,7 @@ async def demo(
             options = replace(options, plain=True)
     try:
         return await _Show(options, clock, sleep, console).run()
-    except (LogError, ExporterError, WallError) as error:
+    except (LogError, ExporterError, ListenError) as error:
         raise DemoError(str(error)) from None
 
 
@@ -150,12 +149,12 @@ class _Show:
 
     async def run(self) -> DemoResult:
         options = self.options
-        access = Access()
-        app = web.Application()
-        mount(app, self.picture, access)
+        app = application(Requests())
+        mount(app, self.picture, Access())
         self.metrics_address = self.exporter.start(options.host, options.port)
         try:
-            async with listening(app, access, options.host, options.wall_port) as self.address:
+            async with listening(app, options.host, options.wall_port, option="--wall-port") as address:
+                self.address = f"{address}/"
                 with stop_signals(self._ask_to_stop):
                     await self.stage.open()
                     with self._shown(), self._keys() as self.has_keys:

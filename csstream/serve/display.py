@@ -5,6 +5,7 @@ that, and is printed nowhere.
 """
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from csstream.core.board import Board
 from csstream.core.engine import Engine, Step
 from csstream.ledgers import sqlite
 from csstream.wall import Access, Moment, Picture, mount
+from csstream.web.bearer import Bearer
 
 PAGE = 5_000
 
@@ -31,12 +33,13 @@ _head = msgspec.json.Decoder(_Head).decode
 
 
 class Display:
-    """One wall. `now_ms` is the time of what is shown; `token` lets its bearer acknowledge, too."""
+    """One wall. `now_ms` is the time of what is shown; who has the token may acknowledge, too."""
 
-    def __init__(self, now_ms: Callable[[], int], token: str, names: frozenset[str]) -> None:
+    def __init__(self, now_ms: Callable[[], int], bearer: Bearer) -> None:
         self._now_ms = now_ms
-        self._access = Access(token, names)
-        self._picture = Picture(lambda: Moment(now_ms()))
+        self._access = Access(bearer)
+        # By the wall clock: where the time of what is shown stands still, its age must not.
+        self._picture = Picture(lambda: Moment(time.time_ns() // 1_000_000))
         self._board = Board()
 
     def mount(self, app: web.Application) -> Callable[[], int]:

@@ -87,8 +87,7 @@ class _Service:
         Ingest(self.inbox, bearer).mount(self.app)
         Outlets(folder, bearer).mount(self.app)
         Health(self.exporter, None if is_loopback(options.host) else bearer).mount(self.app)
-        names = frozenset(name.lower() for name in options.names)
-        self.display = Display(self.inbox.complete_ms, bearer.token, names)
+        self.display = Display(self.inbox.complete_ms, bearer)
         self.viewers = self.display.mount(self.app)
 
     async def run(self, stopped: asyncio.Event) -> None:

@@ -5,7 +5,6 @@ those who have a key. Every answer forbids whatever the page does not need.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from importlib import resources
@@ -16,6 +15,10 @@ from aiohttp import web
 from csstream.wall.access import ACT, Access, same_origin
 from csstream.wall.audience import Audience
 from csstream.wall.picture import Picture
+from csstream.web.problem import problem
+
+DEFAULT_PORT = 9466
+"""Where a wall of its own is unless told otherwise."""
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
@@ -42,77 +45,42 @@ PAGE = {
 SAID_BYTES = 4_096
 """Most that somebody may say."""
 
-CLOSE_S = 1.0
-
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Wall:
-    """The routes of one wall. `readings` are its metrics (SPEC 9), by name."""
+    """One wall in an application."""
 
     def __init__(self, picture: Picture, access: Access) -> None:
         self.picture = picture
         self.access = access
         self.audience = Audience(picture)
-        self.requests: Counter[tuple[str, str]] = Counter()
         self._closing = False
-
-    def readings(self) -> dict[str, list[tuple[tuple[str, ...], float]]]:
-        """`http_requests_total` and `wall_viewers`."""
-        return {
-            "http_requests_total": list(self.requests.items()),
-            "wall_viewers": [((), len(self.audience.viewers))],
-        }
-
-    # ---- routes -----------------------------------------------------------------------------------------
 
     def routes(self) -> list[web.RouteDef]:
         """All routes of the wall."""
-        page = [web.get(path, self._guard(self._page(*file), path)) for path, file in PAGE.items()]
         return [
-            *page,
-            web.get("/wall/stream", self._guard(self._stream, "/wall/stream")),
-            web.post("/wall/seen", self._guard(self._seen, "/wall/seen")),
+            *(web.get(path, _hardened(_page(*file))) for path, file in PAGE.items()),
+            web.get("/wall/stream", _hardened(self._stream)),
+            web.post("/wall/seen", _hardened(self._seen)),
         ]
 
-    def _guard(self, handler: Handler, path: str) -> Handler:
-        """What holds for every route: the name it is asked by, the headers, the count."""
-
-        async def guarded(request: web.Request) -> web.StreamResponse:
-            if not self.access.knows_host(request.headers.get("Host")):
-                response: web.StreamResponse = _refusal(
-                    421, "this wall is not known by that name; allow it with --allow-host, or use the address"
-                )
-            else:
-                response = await handler(request)
-            self.requests[path, str(response.status)] += 1
-            if not response.prepared:
-                response.headers.update(HEADERS)
-            return response
-
-        return guarded
-
-    def _page(self, name: str, content_type: str) -> Handler:
-        body = resources.files("csstream.wall").joinpath("page", name).read_bytes()
-
-        async def page(_: web.Request) -> web.Response:
-            return web.Response(body=body, content_type=content_type, charset="utf-8")
-
-        return page
-
-    def _may(self, request: web.Request) -> tuple[str | None, web.Response | None]:
-        """What the caller may do, or the refusal."""
+    def _may(self, request: web.Request) -> tuple[str, web.Response | None]:
+        """What the sender may do, and the refusal if that is nothing."""
         address = request.remote or ""
         if self.access.tries_too_often(address):
-            return None, _refusal(429, "too many wrong keys from this address; wait a minute")
+            return "", problem(429, "too many wrong keys from this address; wait a minute")
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-            return None, _refusal(403, "asked for by a page that is not this wall's")
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        allowed = self.access.allows(key.strip() if scheme.lower() == "bearer" else None)
+            return "", problem(403, "asked for by a page that is not this wall's")
+        allowed = self.access.allows(request)
         if allowed is None:
-            if key:
+            if "Authorization" in request.headers:
                 self.access.was_wrong(address)
-            return None, _refusal(401, "open the wall by its whole link: it ends in #key=...")
+            return "", problem(
+                401,
+                "open the wall by its whole link: it ends in #key=...",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
         return allowed, None
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
@@ -121,13 +89,13 @@ class Wall:
             return refusal
         viewer = None if self._closing else self.audience.join()
         if viewer is None:
-            return _refusal(503, "no room for another viewer; try again later")
+            return problem(503, "no room for another viewer; try again later")
         response = web.StreamResponse(
             headers={
                 **HEADERS,
                 "Content-Type": "text/event-stream; charset=utf-8",
                 "X-Accel-Buffering": "no",
-                "Csstream-May": allowed or "",
+                "Csstream-May": allowed,
             }
         )
         try:
@@ -141,27 +109,25 @@ class Wall:
         return response
 
     async def _seen(self, request: web.Request) -> web.Response:
-        if not same_origin(request.headers.get("Origin"), request.headers.get("Host")):
-            return _refusal(403, "said by a page that is not this wall's")
+        if not same_origin(request):
+            return problem(403, "said by a page that is not this wall's")
         allowed, refusal = self._may(request)
         if refusal is not None:
             return refusal
         if allowed != ACT:
-            return _refusal(403, "this link is for looking only; open the wall with the token to acknowledge")
+            return problem(403, "this link is for looking only; open the wall with the token to acknowledge")
         if (request.content_length or 0) > SAID_BYTES:
-            return _refusal(413, f"at most {SAID_BYTES} bytes")
+            return problem(413, f"at most {SAID_BYTES} bytes")
         try:
             said = orjson.loads(await request.content.read(SAID_BYTES + 1))
         except orjson.JSONDecodeError:
             said = None
         alert = said.get("alert") if isinstance(said, dict) else None
         if request.content_type != "application/json" or not isinstance(alert, str):
-            return _refusal(400, 'send JSON: {"alert": "<id>"}')
+            return problem(400, 'send JSON: {"alert": "<id>"}')
         if not self.picture.acknowledge(alert):
-            return _refusal(404, "no alert of this id stands")
+            return problem(404, "no alert of this id stands")
         return web.Response(status=204)
-
-    # ---- life -------------------------------------------------------------------------------------------
 
     async def life(self, _: web.Application) -> AsyncIterator[None]:
         """Tell the viewers what is new for as long as the application runs (a cleanup context)."""
@@ -178,7 +144,7 @@ class Wall:
 
 
 def mount(app: web.Application, picture: Picture, access: Access) -> Wall:
-    """Hang a wall into an application: its page at `/`, all else below `/wall/`."""
+    """Hang a wall into an application (`web.server.application`): its page at `/`, all else below `/wall/`."""
     wall = Wall(picture, access)
     app.add_routes(wall.routes())
     app.cleanup_ctx.append(wall.life)
@@ -186,10 +152,20 @@ def mount(app: web.Application, picture: Picture, access: Access) -> Wall:
     return wall
 
 
-def _refusal(status: int, error: str) -> web.Response:
-    return web.Response(
-        status=status,
-        body=orjson.dumps({"error": error}),
-        content_type="application/json",
-        headers={"WWW-Authenticate": "Bearer"} if status == 401 else None,
-    )
+def _page(name: str, content_type: str) -> Handler:
+    body = resources.files("csstream.wall").joinpath("page", name).read_bytes()
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(body=body, content_type=content_type, charset="utf-8")
+
+    return page
+
+
+def _hardened(handler: Handler) -> Handler:
+    async def hardened(request: web.Request) -> web.StreamResponse:
+        response = await handler(request)
+        if not response.prepared:
+            response.headers.update(HEADERS)
+        return response
+
+    return hardened

@@ -17,7 +17,6 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from csstream.ledgers.kafka import Connection
 from csstream.ledgers.kafka.requests import find_topics
-from csstream.wall.listen import WallError
 from csstream.wall.picture import Picture
 
 BACK_MS = 48 * 3_600_000
@@ -27,6 +26,10 @@ POLL_MS = 200
 AGAIN_S = 2.0
 
 log = logging.getLogger(__name__)
+
+
+class WallError(Exception):
+    """The wall cannot be shown as asked; the text says what to do."""
 
 
 class Follower:

@@ -34,6 +34,10 @@ class Bearer:
         sent = given.strip().encode("utf-8", "surrogateescape")
         return scheme.lower() == "bearer" and hmac.compare_digest(sent, self.token.encode())
 
+    def derived(self, purpose: str) -> str:
+        """Another secret, for one purpose, that can be given away: it tells nothing of the token."""
+        return hmac.digest(self.token.encode(), purpose.encode(), "sha256").hex()[:32]
+
     def refusal(self, request: web.Request) -> web.Response | None:
         """The answer to a request that may not in, else None."""
         if self.allows(request):

@@ -109,8 +109,13 @@ def is_loopback(host: str) -> bool:
 
 
 @asynccontextmanager
-async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serve `app`; port 0 is any free one. Yields the address, like `http://127.0.0.1:8464`. Raises ListenError."""
+async def listening(
+    app: web.Application, host: str, port: int, *, option: str = "--port"
+) -> AsyncIterator[str]:
+    """Serve `app`; port 0 is any free one. Yields the address, like `http://127.0.0.1:8464`.
+
+    Raises ListenError, which names the `option` that gives another port.
+    """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
     await runner.setup()
     try:
@@ -119,7 +124,7 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise ListenError(
-                f"cannot listen on {host}:{port}: {reason}; give another --port, or 0 for any free one"
+                f"cannot listen on {host}:{port}: {reason}; give another {option}, or 0 for any free one"
             ) from None
         bound = runner.addresses[0][1]
         yield f"http://{f'[{host}]' if ':' in host else host}:{bound}"

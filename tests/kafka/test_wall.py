@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from csstream.wall import Moment, Picture
-from csstream.wall.follower import Follower
-from csstream.wall.listen import WallError
+from csstream.wall.follower import Follower, WallError
 from tests.kafka.fleet import Fleet, Process, wait_until
 
 Shown = dict[tuple[str, ...], dict[str, Any]]

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-from aiohttp import web
 
 from csstream.core.board import Board, Changes
 from csstream.core.engine import Engine, Record
@@ -13,8 +12,12 @@ from csstream.policy import Policy, load
 from csstream.simulate import HOUR_MS, Plan, lines
 from csstream.wall import Access, Moment, Picture, mount
 from csstream.wall.app import Wall
-from csstream.wall.listen import listening
+from csstream.web.bearer import Bearer
+from csstream.web.server import Requests, application, listening
 from tests.laws.notation import at, chat
+
+TOKEN = "canary-token-of-the-wall"
+NAMES = ("wall.shop.example",)
 
 EVENING_MS = 1_795_264_200_000
 """2026-11-21 20:30 in Shanghai."""
@@ -74,11 +77,15 @@ class Room:
         """The alerts on the wall, by id."""
         return dict(msgspec.json.decode(self.picture.whole()).get("alerts", ()))
 
+    @staticmethod
+    def guarded() -> Access:
+        """Access for those who have the token, or the key made from it."""
+        return Access(Bearer(TOKEN))
+
     @asynccontextmanager
     async def opened(self, access: Access | None = None, port: int = 0) -> AsyncIterator[tuple[str, Wall]]:
         """The wall over HTTP: its address, and the wall."""
-        access = access or Access()
-        app = web.Application()
-        wall = mount(app, self.picture, access)
-        async with listening(app, access, "127.0.0.1", port) as address:
-            yield address, wall
+        app = application(Requests(), NAMES)
+        wall = mount(app, self.picture, access or Access())
+        async with listening(app, "127.0.0.1", port) as address:
+            yield f"{address}/", wall

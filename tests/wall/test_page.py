@@ -9,9 +9,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from csstream.wall import Access
 from tests.laws.notation import at
-from tests.wall.room import EVENING_MS, Room
+from tests.wall.room import EVENING_MS, TOKEN, Room
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -302,9 +301,9 @@ async def test_an_agent_and_a_wait_have_pages_of_their_own(screen: Screen) -> No
 async def test_what_one_has_seen_all_know(screen: Screen) -> None:
     room = Room()
     room.hears("10:00:00 c>A @c1 #m1", until="10:00:20")
-    access = Access("token-of-the-supervisor")
+    access = room.guarded()
     async with room.opened(access) as (address, _):
-        desk = await screen.open(address, f"lang=en&key={access.token}")
+        desk = await screen.open(address, f"lang=en&key={TOKEN}")
         tv = await screen.open(address, f"lang=en&key={access.view_key}")
         await expect(tv.locator("#alerts .alert")).to_have_attribute("data-stands", "yes", timeout=SOON_MS)
         await expect(tv.locator("#alerts button:visible")).to_have_count(0)
@@ -314,14 +313,14 @@ async def test_what_one_has_seen_all_know(screen: Screen) -> None:
                 "data-stands", "seen", timeout=SOON_MS
             )
         assert len(room.picture.seen) == 1
-        assert access.token not in await tv.content()
+        assert TOKEN not in await tv.content()
         assert await desk.evaluate("document.cookie") == ""
 
 
 async def test_a_link_without_its_key_says_what_is_missing(screen: Screen) -> None:
     room = Room()
     room.hears("10:00:00 c>A @c1 #m1", until="10:00:20")
-    access = Access("token-of-the-supervisor")
+    access = room.guarded()
     async with room.opened(access) as (address, _):
         page = await screen.open(address, "lang=zh")
         await expect(page.locator("#message")).to_contain_text("#key=", timeout=SOON_MS)
