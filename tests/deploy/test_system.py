@@ -4,8 +4,10 @@ simulate -> Kafka -> two workers -> the notifier -> a fake of DingTalk, and -> P
 a real browser; and Alertmanager with the heartbeat. Each part is proved by tests of its own; here it is that they fit.
 """
 
+import fcntl
 import json
 import re
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -26,7 +28,7 @@ from tests.deploy.test_dashboards import NAMES, board
 from tests.kafka.node import NoKafkaError
 from tests.wall.test_page import FLAGS
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("system")]
+pytestmark = pytest.mark.slow
 
 RARE = {
     "agent_legs_ended_total",
@@ -74,7 +76,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory, people: Receiver) -> Iterato
     folder = tmp_path_factory.mktemp("system")
     secrets = prepared(folder, PEOPLE_URL=f"{people.address}/people", HEARTBEAT_URL=f"{people.address}/beat")
     told(secrets, people)
-    with system(folder, secrets) as made:
+    # Where tests run on several processes, one of these at a time is enough for the machine.
+    with (
+        Path(tempfile.gettempdir(), "csstream-system.lock").open("w") as lock,
+        system(folder, secrets) as made,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             made.start_broker()
         except NoKafkaError as error:

@@ -135,6 +135,31 @@ async def test_every_number_on_the_wall_is_the_cores(screen: Screen, size: tuple
         assert await texts(page, "#alerts h2 b") == [str(sum(age > 15_000 for age in ages))], "one a wait"
 
 
+async def assert_all_is_seen(page: Page) -> None:
+    """Nothing scrolls, lies outside or is cut off, and the heroes are large enough."""
+    measured: dict[str, Any] = await page.evaluate(
+        """() => ({
+            scrolls: document.documentElement.scrollHeight > innerHeight || document.documentElement.scrollWidth > innerWidth,
+            outside: [...document.querySelectorAll('.tile:not([hidden])')].filter((tile) => {
+                const box = tile.getBoundingClientRect();
+                return box.width && (box.right > innerWidth || box.bottom > innerHeight || box.left < 0);
+            }).map((tile) => tile.id),
+            cut: [...document.querySelectorAll(
+                '#room .hero b, #room .hero .note, #today dd, #today dt span, .bar b, .bar span, .row > :not(.name), .alert b, h2'
+            )].filter((node) => node.scrollWidth > node.clientWidth + 1 && getComputedStyle(node).display !== 'inline')
+              .map((node) => node.className + ': ' + node.textContent),
+            heroes: [...document.querySelectorAll('.hero b')].map((node) => {
+                const box = node.getBoundingClientRect(), tile = node.closest('.tile').getBoundingClientRect();
+                return [parseFloat(getComputedStyle(node).fontSize) / innerHeight, box.right < tile.right];
+            }),
+        })"""
+    )
+    assert not measured["scrolls"]
+    assert measured["outside"] == []
+    assert measured["cut"] == []
+    assert all(share >= 0.08 and inside for share, inside in measured["heroes"])
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 async def test_the_wall_fits_the_screen_and_its_heroes_are_read_from_five_metres(
@@ -145,27 +170,31 @@ async def test_the_wall_fits_the_screen_and_its_heroes_are_read_from_five_metres
     async with room.opened() as (address, _):
         page = await screen.open(address, f"lang={language}", size)
         await expect(page.locator("#agents .rows .row").first).to_be_visible(timeout=SOON_MS)
-        measured: dict[str, Any] = await page.evaluate(
-            """() => ({
-                scrolls: document.documentElement.scrollHeight > innerHeight || document.documentElement.scrollWidth > innerWidth,
-                outside: [...document.querySelectorAll('.tile:not([hidden])')].filter((tile) => {
-                    const box = tile.getBoundingClientRect();
-                    return box.width && (box.right > innerWidth || box.bottom > innerHeight || box.left < 0);
-                }).map((tile) => tile.id),
-                cut: [...document.querySelectorAll(
-                    '#room .hero b, #room .hero .note, #today dd, #today dt span, .bar b, .bar span, .row > :not(.name), .alert b, h2'
-                )].filter((node) => node.scrollWidth > node.clientWidth + 1 && getComputedStyle(node).display !== 'inline')
-                  .map((node) => node.className + ': ' + node.textContent),
-                heroes: [...document.querySelectorAll('.hero b')].map((node) => {
-                    const box = node.getBoundingClientRect(), tile = node.closest('.tile').getBoundingClientRect();
-                    return [parseFloat(getComputedStyle(node).fontSize) / innerHeight, box.right < tile.right];
-                }),
-            })"""
-        )
-        assert not measured["scrolls"]
-        assert measured["outside"] == []
-        assert measured["cut"] == []
-        assert all(share >= 0.08 and inside for share, inside in measured["heroes"])
+        await assert_all_is_seen(page)
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+async def test_a_hundred_who_wait_are_not_shown_as_ten(screen: Screen, size: tuple[int, int]) -> None:
+    def said(number: int, ms: int, **more: str) -> bytes:
+        event = {
+            "id": f"{number}-{ms}",
+            "type": "message",
+            "ts": ms,
+            "shop": "s",
+            "customer": f"c{number}",
+            "agent": "a",
+        }
+        return msgspec.json.encode(event | more)
+
+    began = at("10:00:00")
+    room = Room()
+    room.take([said(number, began, sender="customer") for number in range(268)], began + 1)
+    room.take([said(number, began + 128_200, sender="human") for number in range(40)], began + 128_201)
+    async with room.opened() as (address, _):
+        page = await screen.open(address, size=size)
+        await expect(page.locator("#late b")).to_have_text("228", timeout=SOON_MS)
+        assert await texts(page, "#mean dd") == ["128 s"]
+        await assert_all_is_seen(page)
 
 
 async def test_what_happens_is_on_the_wall_within_a_moment(screen: Screen) -> None:

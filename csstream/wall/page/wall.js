@@ -180,7 +180,7 @@ function bound(ms) {
 
 const share = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(1)} %` : "–");
 const percent = (part, whole) => (whole ? `${Math.floor((100 * part) / whole)} %` : "–"); // 100 only where it is all
-const fixed = (value) => (value === null ? "–" : value.toFixed(1));
+const fixed = (value) => (value === null ? "–" : value.toFixed(value < 99.95 ? 1 : 0)); // four characters have room
 
 function clockOf(ms, zone, options = {}) {
   const wanted = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: zone };
@@ -386,7 +386,9 @@ function drawRoom(view) {
   const late = view.waits.filter((wait) => wait.age > LATE_MS).length;
   const unlisted = view.total.open_waits - view.waits.length;
   put($("#late"), "severity", late ? severityAt(LATE_MS + 1, view.levels) : "ok");
-  text($("#late b"), view.shops.length ? `${late}${unlisted > 0 ? "+" : ""}` : "–");
+  const lateShown = view.shops.length ? `${late}${unlisted > 0 ? "+" : ""}` : "–";
+  text($("#late b"), lateShown);
+  $("#late").classList.toggle("long", lateShown.length > 2);
   text($("#late .note"), view.shops.length ? word("of_waiting", { n: view.total.open_waits }) : "");
 
   drawAges(view);
@@ -419,6 +421,7 @@ function drawAges(view) {
   fill($("#ages .bars"), view.levels.length ? bins : [], (bin) => bin.key, create, (node, bin) => {
     put(node, "severity", bin.severity);
     node.classList.toggle("none", bin.number === 0);
+    node.classList.toggle("long", bin.number > 99);
     text(node.children[0], String(bin.number));
     node.style.setProperty("--share", String(bin.number / most));
     text(node.children[2], bin.label);
