@@ -70,7 +70,8 @@ class Notifier:
         self._answers: list[tuple[str, Answer]] = []
         self._under_way: dict[asyncio.Task[Answer], str] = {}
         self._closing = False
-        self._stopped: asyncio.Event = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()
         self._stopped.set()
 
     @property
@@ -102,6 +103,7 @@ class Notifier:
     async def run(self) -> None:
         """Send, until `close`. Raises `FencedError` or `LedgerError`; after that only a new notifier helps."""
         self._stopped.clear()
+        self._running = asyncio.current_task()
         try:
             while not self._closing:
                 await self._turn()
@@ -179,10 +181,16 @@ class Notifier:
         await self._keep()
 
     async def close(self) -> None:
-        """End `run`, then leave the ledger and the sinks in order."""
+        """End `run`, then leave the ledger and the sinks in order. A ledger that is away is not waited for."""
         self._closing = True
         self._wake.set()
-        await self._stopped.wait()
+        try:
+            async with asyncio.timeout(2 * CLOSE_S):
+                await self._stopped.wait()
+        except TimeoutError:
+            if self._running is not None:
+                self._running.cancel()
+            await self._stopped.wait()
         await self._ledger.close()
         for sink in self._sinks.values():
             await sink.close()

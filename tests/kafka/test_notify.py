@@ -155,6 +155,7 @@ def ready(notifier: Notifier) -> bool:
     return True
 
 
+@pytest.mark.slow
 async def test_a_broker_that_is_away_is_told_and_waited_for(tmp_path: Path) -> None:
     try:
         node = Node()
@@ -176,9 +177,15 @@ async def test_a_broker_that_is_away_is_told_and_waited_for(tmp_path: Path) -> N
             publisher = Publisher(connection, "cs.")
             await publisher.producer.start()
             await publisher.publish(level("w", 30, now_s() - 30, shop="s1"))
-            await publisher.producer.stop()
             await until(lambda: len(service.taken) == 1, 60)
             await until(lambda: ready(notifier), 20)
+            service.usual = "500"  # so that there is something to be kept when the broker goes again
+            await publisher.publish(level("v", 30, now_s() - 30, shop="s1"))
+            await publisher.producer.stop()
+            await until(lambda: len(service.requests) > 1)
+            node.kill()
+            await until(lambda: not ready(notifier), 20)
+            assert await notifier.end(15) == 0
             assert b"Traceback" not in notifier.said
 
 
