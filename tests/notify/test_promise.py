@@ -146,7 +146,7 @@ def test_nothing_is_lost_and_nothing_is_doubled_but_in_the_one_bad_moment(plan: 
             other
             for other in last.values()
             if other.alert.rpartition("|")[0] == name.rpartition("|")[0]
-            and other.ts > one.ts
+            and other.value.get("over_s", 0) > one.value.get("over_s", 0)
             and other.state == "firing"
         ]
         summaries = [message for _, message in day.taken if message.kind == "summary"]
