@@ -1,13 +1,14 @@
 """The life of a partition: poison, gaps, what is cut, what is given up."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from csstream.core import shop as shop_module
+from csstream.core import engine as engine_module
 from csstream.core.board import BEGIN, Board
 from csstream.core.engine import Record
-from csstream.events import Event
+from csstream.events import decode_many
 from csstream.ledgers import LedgerError
 from csstream.ledgers.memory import Fault, MemoryLedger, Store
 from csstream.policy import load
@@ -33,14 +34,12 @@ def opened(store: Store, *faults: Fault, board: Board | None = None) -> Runner:
 def test_a_record_that_breaks_the_program_is_set_aside_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    receive = shop_module.Shop.receive
-
-    def faulty(self: shop_module.Shop, event: Event) -> Any:
-        if event.id == "poison":
+    def faulty(values: Sequence[bytes]) -> Any:
+        if any(b"poison" in value for value in values):
             raise RuntimeError("a bug")
-        return receive(self, event)
+        return decode_many(values)
 
-    monkeypatch.setattr(shop_module.Shop, "receive", faulty)
+    monkeypatch.setattr(engine_module, "decode_many", faulty)
     store = Store()
     runner = opened(store)
     records = records_of(chat(*LINES))

@@ -561,8 +561,8 @@ class Shop:
             yield "agent_info", (name, x, group), 1
             if agent_row.state:
                 states[group, agent_row.state] += 1
-        for (group, state), number in states.items():
-            yield "agents", (name, group, state), number
+        for (group, state), there in states.items():
+            yield "agents", (name, group, state), there
 
     def _open_readings(self, clock: int) -> Iterator[tuple[str, Labels, float]]:
         name = self.name

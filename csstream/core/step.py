@@ -6,7 +6,6 @@ record goes out, once (SPEC 3, 8). So it is the same whether a late event shares
 
 from typing import Protocol
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from csstream.core.facts import AnyFact
@@ -22,29 +21,40 @@ class Revised(Protocol):
         """Remember the revision of a fact, or the states of an alert, and its instant."""
 
 
-class _Entry(Struct):
-    owner: Revised
-    rev: int  # of the last published record; 0: never
-    before: AnyFact | None  # as last published; None: never, or retracted
-    now: AnyFact | None
+class _Entry:
+    __slots__ = ("before", "now", "owner", "rev")
+
+    def __init__(self, owner: Revised, rev: int, before: AnyFact | None) -> None:
+        self.owner = owner
+        self.rev = rev  # of the last published record; 0: never
+        self.before = before  # as last published; None: never, or retracted
+        self.now: AnyFact | None = None
 
 
-class _AlertEntry(Struct):
-    owner: Revised
-    known: bool  # published, and not retracted, before this step
-    before: Alert | None  # its record, where it is at hand
-    now: Alert | None
-    last: Alert
+class _AlertEntry:
+    __slots__ = ("before", "known", "last", "now", "owner")
+
+    def __init__(
+        self, owner: Revised, known: bool, before: Alert | None, now: Alert | None, last: Alert
+    ) -> None:
+        self.owner = owner
+        self.known = known  # published, and not retracted, before this step
+        self.before = before  # its record, where it is at hand
+        self.now = now
+        self.last = last
 
 
-class Published(Struct):
+class Published:
     """What goes out, in order, and what was concluded for the first time."""
 
-    facts: list[AnyFact]
-    alerts: list[Alert]
-    first_facts: list[AnyFact]
-    first_alerts: list[Alert]
-    corrected: dict[str, int]
+    __slots__ = ("alerts", "corrected", "facts", "first_alerts", "first_facts")
+
+    def __init__(self) -> None:
+        self.facts: list[AnyFact] = []
+        self.alerts: list[Alert] = []
+        self.first_facts: list[AnyFact] = []
+        self.first_alerts: list[Alert] = []
+        self.corrected: dict[str, int] = {}
 
 
 class ShopStep:
@@ -74,7 +84,7 @@ class ShopStep:
         if entry is None:
             revised = owner.revs.get(name)
             rev = revised[0] if revised is not None else 0 if old is None else 1
-            entry = self._facts[name] = _Entry(owner, rev, old, None)
+            entry = self._facts[name] = _Entry(owner, rev, old)
         return entry
 
     def alert(self, alert: Alert, before: "Alert | bool | None", owner: Revised) -> None:
@@ -96,7 +106,7 @@ class ShopStep:
 
     def publish(self) -> Published:
         """Close the step."""
-        out = Published([], [], [], [], {})
+        out = Published()
         retracted: list[AnyFact] = []
         for name, entry in self._facts.items():
             fact, before = entry.now, entry.before
