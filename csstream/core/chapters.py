@@ -41,15 +41,15 @@ class Chapters:
         last = self._last
         if last is None or last.forgotten_ms != forgotten_ms:
             last = self._begin(forgotten_ms)
+        _widen(last, oldest_ms, newest_ms)
         for event in events:
             if self._size >= FULL_BYTES:
                 last = self._begin(forgotten_ms)
+                _widen(last, oldest_ms, newest_ms)
             last.customers.append(customer)
             last.events.append(event)
             self._size += len(event)
             self.place += 1
-            last.oldest_ms = min(last.oldest_ms, oldest_ms)
-            last.newest_ms = max(last.newest_ms, newest_ms)
         self._changed[self._first] = last
 
     def _begin(self, forgotten_ms: int) -> ChapterRow:
@@ -96,6 +96,11 @@ class Chapters:
             self._last = None
             self._size = 0
         return ended
+
+
+def _widen(chapter: ChapterRow, oldest_ms: int, newest_ms: int) -> None:
+    chapter.oldest_ms = min(chapter.oldest_ms, oldest_ms)
+    chapter.newest_ms = max(chapter.newest_ms, newest_ms)
 
 
 def chapter_name(first: int) -> str:

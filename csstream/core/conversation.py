@@ -755,11 +755,13 @@ class Conversation:
     def next_due(self) -> int:
         """The next instant at which time alone concludes something, for a customer without alerts."""
         s = self.state
-        due = self.session_due()
+        due = NEVER
         if s.since >= 0 and self.rules.ttl != NEVER:
-            due = min(due, s.since + self.rules.ttl)
-        if s.wrote >= 0 or any(day.first >= 0 for day in s.agent_days.values()):
-            due = min(due, s.day_end - 1)
+            due = s.since + self.rules.ttl
+        if s.session_start >= 0 and (s.since < 0 or s.closing):
+            due = min(due, s.last_message + self.rules.gap)
+        if s.day_end <= due and (s.wrote >= 0 or any(day.first >= 0 for day in s.agent_days.values())):
+            due = s.day_end - 1
         return due
 
     def standing(self, now: int) -> Concluded:

@@ -43,7 +43,7 @@ class Customer:
     """A customer of a shop. `settled_ms` arguments: the instant up to which the shop's dues are worked off."""
 
     __slots__ = (
-        "account", "base", "changed", "conversation", "due", "events", "expected", "expected_on", "fired", "flagged", "forgotten", "fresh", "group_of", "last", "marked",
+        "account", "base", "changed", "coming", "conversation", "due", "events", "expected", "expected_on", "fired", "flagged", "forgotten", "fresh", "group_of", "last", "marked",
         "name", "newest_chat", "newest_order", "oldest", "pending", "revs", "rules", "shop", "simple", "started",
         "trimmed_ms", "worked",
     )  # fmt: skip
@@ -77,8 +77,9 @@ class Customer:
         self.fired = 0  # levels of the open wait that were published
         self.flagged: Alert | None = None  # its flag, as published
         self.forgotten = False
+        self.coming = NEVER  # the next instant at which time alone changes something here
         self.due = NEVER  # as it lies in the heap; the next one may have moved on since
-        self.expected: tuple[Expected, ...] = ()  # what is counted on a day without being concluded
+        self.expected: Expected = {}  # what is counted on a day without being concluded
         self.expected_on = ""
         self.conversation = Conversation(rules, shop, name, Concluded())
 
@@ -149,8 +150,9 @@ class Customer:
             self.conversation.play(pending)
             self._conclude(step)
             # Corrections start from what is published at `settled_ms`, so nobody may lag behind it.
-            while (due := self.next_due()) < settled_ms:
-                self.pass_due(due, step)
+            self.coming = self._next_due()
+            while self.coming < settled_ms:
+                self.pass_due(self.coming, step)
         else:
             self._correct(pending, kept, settled_ms, step, desk)
         return kept, first[0], last[0]
@@ -314,19 +316,17 @@ class Customer:
         if waiting is not None and waiting.levels:
             self.worked = max(self.worked, waiting.levels[-1].ts)
         self.flagged = self._flag_alert()
+        self.coming = self._next_due()
 
     # ---- time -------------------------------------------------------------------------------------------
 
-    def next_due(self) -> int:
-        """The next instant at which time alone changes something here; `NEVER` if none."""
+    def _next_due(self) -> int:
         s = self.conversation.state
         due = self.conversation.next_due()
-        if (
-            s.since >= 0
-            and (not s.closing or self.rules.closing_alert)
-            and self.fired < len(self.rules.levels)
-        ):
-            due = min(due, s.since + self.rules.levels[self.fired])
+        if s.since >= 0 and self.fired < len(self.rules.levels):
+            level = s.since + self.rules.levels[self.fired]
+            if level < due and (not s.closing or self.rules.closing_alert):
+                return level
         return due
 
     def pass_due(self, due: int, step: ShopStep) -> None:
@@ -346,6 +346,7 @@ class Customer:
                     step.alert(alert, False, self)
                 self.fired = passed
                 self.worked = max(self.worked, waiting.levels[-1].ts)
+        self.coming = self._next_due()
 
     # ---- what is no longer needed -----------------------------------------------------------------------
 

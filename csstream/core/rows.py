@@ -5,7 +5,9 @@ A row is one small thing with a name of its own; none grows with the number of e
 rows of a codec that it does not know.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -162,9 +164,15 @@ def _names(record: object) -> tuple[str, ...]:
     return getattr(record, "__mypyc_attrs__", None) or tuple(vars(record))
 
 
-def _values(record: object) -> list[Any]:
+_fields: dict[type, Callable[[object], tuple[Any, ...]]] = {}
+
+
+def _values(record: object) -> tuple[Any, ...]:
     """A record of the fold as the array of its fields, in the order in which its `__init__` sets them."""
-    return [getattr(record, name) for name in _names(record)]
+    fields = _fields.get(type(record))
+    if fields is None:
+        fields = _fields[type(record)] = attrgetter(*_names(record))
+    return fields(record)
 
 
 def _record(cls: type, values: list[Any]) -> object:

@@ -5,7 +5,6 @@ back (`sign` -1). Everything is an integer or a multiset of integers, so order a
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from csstream.core.calendar import Calendar, Day
 from csstream.core.conversation import State
@@ -244,21 +243,12 @@ def _sample(samples: list[int], ms: int, sign: int) -> None:
         samples.remove(ms)
 
 
-class Expected(NamedTuple):
-    """What a customer adds to one row of today without being concluded; `agent` None is the shop's row.
+Expected = dict[str | None, list[int]]
+"""What a customer adds to rows of today without being concluded, by agent (None: the shop's row), in the order
+consulted, replied_any, replied_strict, inquirers, ordered, waits, transferred_unanswered."""
 
-    `part` tells a customer's parts in one row apart: -1 the consult, else the number of the leg.
-    """
-
-    agent: str | None
-    part: int
-    consulted: int
-    replied_any: int
-    replied_strict: int
-    inquirers: int
-    ordered: int
-    waits: int
-    transferred_unanswered: int
+_WAITS, _LEFT = 5, 6
+_NONE = [0, 0, 0, 0, 0, 0, 0]
 
 
 class Today(Scoreboard):
@@ -300,38 +290,34 @@ class Today(Scoreboard):
                 self.removed.update(leg.agent for leg in fact.legs)
         super().learn(fact, sign)
 
-    def expected(
-        self, s: State, closing_consults: bool, inquirer: bool, ordered: bool
-    ) -> tuple[Expected, ...]:
+    def expected(self, s: State, closing_consults: bool, inquirer: bool, ordered: bool) -> Expected:
         """What `learn` would count of the open wait and of the consults of the day under way, as they stand.
 
         `inquirer`, `ordered`: whether the customer counts in today's inquiry conversion (SPEC 6).
 
         Asked for after every event, so it does without making the facts.
         """
-        found: list[Expected] = []
+        found: Expected = {}
         if s.day == self.day:
             waiting = s.since >= 0 and (closing_consults or not s.closing)
             if s.wrote >= 0:
-                strict = not s.bad and not waiting
-                found.append(Expected(None, -1, 1, s.replied, strict, inquirer, ordered, 0, 0))
+                found[None] = [1, s.replied, not s.bad and not waiting, inquirer, ordered, 0, 0]
             for x, day in s.agent_days.items():
                 if day.first >= 0:
                     strict = not day.bad and not (waiting and s.holder == x)
-                    found.append(Expected(x, -1, 1, day.replied, strict, 0, 0, 0, 0))
+                    found[x] = [1, day.replied, strict, 0, 0, 0, 0]
         if s.since >= 0 and not s.closing:
             if self._waits_today(s.since):
-                found.append(Expected(None, 0, 0, 0, 0, 0, 0, 1, 0))
+                _expect_one(found, None, _WAITS)
             if s.holder is not None and self._waits_today(s.leg_from):
-                found.append(Expected(s.holder, 0, 0, 0, 0, 0, 0, 1, 0))
-            for number, leg in enumerate(s.legs, 1):
-                waits = leg.agent is not None and self._waits_today(leg.from_ms)
-                left = leg.outcome == "transferred_unanswered" and self._is_today(leg.until)
-                if waits or left:
-                    found.append(Expected(leg.agent, number, 0, 0, 0, 0, 0, waits, left))
-                if left:
-                    found.append(Expected(None, number, 0, 0, 0, 0, 0, 0, 1))
-        return tuple(found)
+                _expect_one(found, s.holder, _WAITS)
+            for leg in s.legs:
+                if leg.agent is not None and self._waits_today(leg.from_ms):
+                    _expect_one(found, leg.agent, _WAITS)
+                if leg.outcome == "transferred_unanswered" and self._is_today(leg.until):
+                    _expect_one(found, None, _LEFT)
+                    _expect_one(found, leg.agent, _LEFT)
+        return found
 
     def _is_today(self, ts: int | None) -> bool:
         return ts is not None and self._day.start_ms <= ts < self._day.end_ms
@@ -339,27 +325,33 @@ class Today(Scoreboard):
     def _waits_today(self, start: int) -> bool:
         return self._is_today(start) and (self._hours is None or self._calendar.within(start, self._hours))
 
-    def expect(self, before: tuple[Expected, ...], now: tuple[Expected, ...]) -> None:
+    def expect(self, before: Expected, now: Expected) -> None:
         """Count what is not concluded yet, in the place of what was so before; it has no samples."""
-        for part in before:
-            if part not in now:
-                self._count(part, -1)
-        for part in now:
-            if part not in before:
-                self._count(part, 1)
+        for agent, new in now.items():
+            old = before.get(agent, _NONE)
+            if new != old:
+                self._exchange(agent, old, new)
+        for agent, old in before.items():
+            if agent not in now:
+                self._exchange(agent, old, _NONE)
 
-    def _count(self, part: Expected, sign: int) -> None:
-        row = self._own(part.agent)
-        if part.part < 0:
-            row.consulted += sign
-            row.replied_any += sign * part.replied_any
-            row.replied_strict += sign * part.replied_strict
-            row.inquirers += sign * part.inquirers
-            row.ordered_same_day += sign * part.ordered
-            row.ordered_final += sign * part.ordered
-        else:
-            row.waits += sign * part.waits
-            row.transferred_unanswered += sign * part.transferred_unanswered
+    def _exchange(self, agent: str | None, old: list[int], new: list[int]) -> None:
+        row = self._own(agent)
+        row.consulted += new[0] - old[0]
+        row.replied_any += new[1] - old[1]
+        row.replied_strict += new[2] - old[2]
+        row.inquirers += new[3] - old[3]
+        row.ordered_same_day += new[4] - old[4]
+        row.ordered_final += new[4] - old[4]
+        row.waits += new[_WAITS] - old[_WAITS]
+        row.transferred_unanswered += new[_LEFT] - old[_LEFT]
+
+
+def _expect_one(found: Expected, agent: str | None, figure: int) -> None:
+    row = found.get(agent)
+    if row is None:
+        row = found[agent] = [0, 0, 0, 0, 0, 0, 0]
+    row[figure] += 1
 
 
 _NOWHERE = Scratch()

@@ -219,7 +219,7 @@ class Shop:
             self._touched[name] = customer
             account = customer.account
             idle = account is None or account.book.next_due() == NEVER
-            if customer.newest < limit and idle and customer.next_due() == NEVER:
+            if customer.newest < limit and idle and customer.coming == NEVER:
                 if account is not None:
                     account.conclude()
                 del self.customers[name]
@@ -239,7 +239,7 @@ class Shop:
         customer = self.customers.get(name)
         if customer is None or customer.due != due:
             return None
-        if customer.next_due() == due:
+        if customer.coming == due:
             return customer
         customer.due = NEVER
         self._schedule(customer)
@@ -251,7 +251,7 @@ class Shop:
             heapq.heappop(dues)
 
     def _schedule(self, customer: Customer) -> None:
-        due = customer.next_due()
+        due = customer.coming
         if due < customer.due:
             customer.due = due
             heapq.heappush(self._dues, (due, customer.name))
@@ -402,11 +402,14 @@ class Shop:
         firsts = Firsts(waits, begun, receptions, published.first_alerts, scores, self._messages)
         for metric in FIRSTS:
             assert metric.count is not None
+            found: dict[Labels, list[int]] = {}
             for labels, amount in metric.count(firsts):
                 if amount or metric.type == "h":
-                    changed.add(self._add(metric, labels, amount))
+                    found.setdefault(labels, []).append(amount)
+            for labels, amounts in found.items():
+                changed.add(self._add(metric, labels, amounts))
         for (name, labels), amount in self.desk.tallied.items():
-            changed.add(self._add(BY_NAME[name], labels, amount))
+            changed.add(self._add(BY_NAME[name], labels, [amount]))
         self.desk.tallied.clear()
         self._messages.clear()
         for agent, ts in self._spoke.items():
@@ -416,7 +419,7 @@ class Shop:
         self._spoke.clear()
         return changed
 
-    def _add(self, metric: Metric, labels: Labels, amount: int) -> str:
+    def _add(self, metric: Metric, labels: Labels, amounts: list[int]) -> str:
         if metric.name in _BY_AGENT:
             agent, *rest = labels
         else:
@@ -427,25 +430,27 @@ class Shop:
         tally.newest_ms = max(tally.newest_ms, self.row.clock_ms)
         name = "|".join((metric.name, *rest)) if rest else metric.name
         if metric.type == "c":
-            tally.counts[name] = tally.counts.get(name, 0) + amount
+            tally.counts[name] = tally.counts.get(name, 0) + sum(amounts)
             return agent
         histogram = tally.histograms.get(name)
         if histogram is None:
             histogram = tally.histograms[name] = [0] * (len(metric.buckets) + 2)
-        observe(histogram, _BOUNDS_MS[metric.name], amount)
+        bounds = _BOUNDS_MS[metric.name]
+        for amount in amounts:
+            observe(histogram, bounds, amount)
         return agent
 
     def _expect(self, customer: Customer) -> None:
         """Bring what the customer adds to today's figures without being concluded up to date."""
         today = self.today
-        before = customer.expected if customer.expected_on == today.day else ()
-        now = () if customer.forgotten else self._expected(customer)
+        before = customer.expected if customer.expected_on == today.day else {}
+        now = {} if customer.forgotten else self._expected(customer)
         if now != before:
             today.expect(before, now)
         customer.expected = now
         customer.expected_on = today.day
 
-    def _expected(self, customer: Customer) -> tuple[Expected, ...]:
+    def _expected(self, customer: Customer) -> Expected:
         s, account = customer.conversation.state, customer.account
         if account is None or not account.book.purchases():
             return self.today.expected(s, self.rules.closing_consults, s.inquired, False)
