@@ -182,7 +182,8 @@ def _record(cls: type, values: list[Any]) -> object:
     state = State()
     for name, value in zip(_names(state), values, strict=False):
         kind = _NESTED.get(name)
-        setattr(state, name, value if kind is None else msgspec.convert(value, kind, dec_hook=_record))
+        nested = kind is not None and value  # most are empty
+        setattr(state, name, msgspec.convert(value, kind, dec_hook=_record) if nested else value)
     return state
 
 
