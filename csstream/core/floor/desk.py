@@ -8,7 +8,7 @@ from csstream.core.rules import Alert
 class Desk:
     """One agent. Instants in epoch ms, -1 for none."""
 
-    def __init__(self, agent: str) -> None:
+    def __init__(self, agent: str, capacity: int) -> None:
         self.agent = agent
         self.legs: dict[str, OpenWait] = {}
         """Open `normal` waits that he holds, by customer."""
@@ -19,13 +19,20 @@ class Desk:
         self.spell_ms = -1
         self.before = "", -1
         """The spell before, as long as this one has no length: what lasts no time breaks none."""
-        self.capacity = -1
+        self.capacity = capacity
+        """Customers at once: his own latest, else the policy's."""
         self.sent_ms = -1
         """His last effective message to anyone."""
         self.standing: dict[str, Alert] = {}
         """His alerts that stand, by rule."""
+        self.sure_ms = -1
+        """Up to then his overload goes on, whoever of those who wait is answered."""
         self.due = NEVER
         """The next instant at which somebody comes to look at him."""
+
+    def restless(self, t: int) -> bool:
+        """Whether an alert of his may end with what happens at `t`."""
+        return bool(self.standing) and (t >= self.sure_ms or len(self.standing) > 1)
 
     def sign(self, state: str, t: int) -> bool:
         """He says at `t` what he is; whether that is anything new."""

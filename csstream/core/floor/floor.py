@@ -11,16 +11,17 @@ import heapq
 from collections.abc import Iterable
 
 from csstream.core.calendar import Calendar
-from csstream.core.changes import Change, Rota, Sign, View, Word
+from csstream.core.changes import Change, OpenWait, Rota, Sign, View, Word
 from csstream.core.conversation import NEVER
 from csstream.core.floor.agent_rule import AgentRule
+from csstream.core.floor.ages import Ages
 from csstream.core.floor.desk import Desk
 from csstream.core.floor.feed_silent import FeedSilent
 from csstream.core.floor.midnight import Midnight
 from csstream.core.floor.overload import OVER_MS, OVERLOAD
-from csstream.core.floor.reply_rate import ReplyRate
+from csstream.core.floor.reply_rate import REPLIED, ReplyRate
 from csstream.core.floor.rulebook import AGENT_RULES
-from csstream.core.floor.scene import AGE, DESK, SETTLE, Scene, first_messages
+from csstream.core.floor.scene import DESK, SETTLE, Scene, first_messages
 from csstream.core.floor.storm import Storm
 from csstream.core.rules import Alert, GroupOf
 from csstream.policy import Policy
@@ -40,7 +41,9 @@ class Floor:
         self._rules = {
             rule.name: rule for rule in (self.midnight, self.reply_rate, self.feed_silent, self.storm)
         }
-        self._ages = sorted({OVER_MS, policy.storm_over_ms})
+        self._over_30 = Ages(OVER_MS, scene.waits)
+        same = policy.storm_over_ms == OVER_MS
+        self._crossing = self._over_30 if same else Ages(policy.storm_over_ms, scene.waits)
         self._stirred: dict[Desk, str] = {}  # and the greatest id of the events that did it
         self._called: set[str] = set()
 
@@ -50,20 +53,17 @@ class Floor:
         """Take in changes in order of time; every instant before the last one's is judged."""
         scene = self.scene
         now = self.now
-        dues = scene.dues
         gap = scene.gap
         last_of = scene.last
         for change in changes:
             t = change.ts
             if t > now:
-                if self._stirred or self._called or dues[0][0] <= t or now < 0:
+                if t >= scene.look_ms:
                     self.pass_time(t)
-                else:
-                    self.now = t
-                now = t
+                self.now = now = t
             event = change.event
-            if event:
-                self._hear(event, now)
+            if event and (now > scene.newest_ms or event > scene.newest_id):
+                scene.newest_ms, scene.newest_id = now, event
             if type(change) is Word:
                 customer = change.customer
                 if customer:
@@ -81,23 +81,35 @@ class Floor:
             else:
                 assert isinstance(change, Rota)
                 scene.roster.announce(change.agent, change.shift, change.start, change.end)
-                self._called.add("feed_silent")
+                self._call("feed_silent")
 
     def pass_time(self, clock: int) -> None:
         """Judge every instant before `clock`, which is under way then."""
         if clock <= self.now:
             return
-        dues = self.scene.dues
-        if self._stirred or self._called or dues[0][0] <= self.now:
+        if self.feed_silent.alert is not None:
+            self._called.add("feed_silent")
+        due = self._next_due()
+        if self._stirred or self._called or due <= self.now:
             self._judge(self.now)
-        while dues[0][0] < clock:
-            self._come_to(dues[0][0])
-            self._judge(self.now)
+            due = self._next_due()
+        while due < clock:
+            self._come_to(due)
+            self._judge(due)
+            due = self._next_due()
         self._come_to(clock)
+        if self._called or self.feed_silent.alert is not None:
+            self.scene.look_ms = clock
+        else:
+            self.scene.look_ms = min(due, self.scene.dues[0][0])
 
     def next_due(self) -> int:
         """The next instant at which time alone may change something."""
-        return self.now if self._stirred or self._called else self.scene.dues[0][0]
+        return self.now if self._stirred or self._called else self._next_due()
+
+    def _next_due(self) -> int:
+        due = min(self.scene.dues[0][0], self._over_30.next_due())
+        return due if self._crossing is self._over_30 else min(due, self._crossing.next_due())
 
     def take_news(self) -> list[tuple[Alert, bool]]:
         """Alerts that began or ended since the last call, and whether an earlier record of each was given out."""
@@ -128,19 +140,17 @@ class Floor:
                 scene.desks[agent].guests.discard(customer)
         scene.roster.forget(t)
 
-    def _hear(self, event: str, t: int) -> None:
-        scene = self.scene
-        if t > scene.newest_ms:
-            scene.newest_ms, scene.newest_id = t, event
-            if self.feed_silent.alert is not None:
-                self._called.add("feed_silent")
-        elif event > scene.newest_id:
-            scene.newest_id = event
-
     def _stir(self, desk: Desk, event: str) -> None:
+        """An agent is to be judged at this instant."""
         before = self._stirred.get(desk)
         if before is None or event > before:
             self._stirred[desk] = event
+            self.scene.look_ms = self.now
+
+    def _call(self, rule: str) -> None:
+        """A rule of the shop is to be judged at this instant."""
+        self._called.add(rule)
+        self.scene.look_ms = self.now
 
     def _sent(self, agent: str, t: int, event: str) -> None:
         desk = self.scene.desk(agent)
@@ -154,54 +164,94 @@ class Floor:
         for agent in self.scene.received.get(customer, ()):
             desk = self.scene.desks[agent]
             desk.guests.add(customer)
+            desk.sure_ms = -1
             self._stir(desk, event)
 
     def _see(self, view: View) -> None:
         scene = self.scene
-        customer, event, wait = view.customer, view.event, view.wait
+        customer, event, wait, received = view.customer, view.event, view.wait, view.received
         before = scene.waits.get(customer)
         if wait != before:
-            if before is not None and before.holder is not None and not before.closing:
-                desk = scene.desks[before.holder]
-                del desk.legs[customer]
-                self._stir(desk, event)
-            if wait is None:
-                del scene.waits[customer]
-            else:
-                scene.waits[customer] = wait
-                if not wait.closing:
-                    if wait.holder is not None:
-                        desk = scene.desk(wait.holder)
-                        desk.legs[customer] = wait
-                        self._stir(desk, event)
-                    if before is None or before.closing or before.since != wait.since:
-                        for age in self._ages:
-                            if wait.since + age >= self.now:
-                                scene.remind(wait.since + age, AGE, customer)
-            if self.midnight.alert is not None and self.midnight.moved(customer, wait):
-                self._called.add("midnight")
-        received = scene.received.get(customer, ())
+            self._wait(customer, before, wait, event)
+        known = scene.received.get(customer, ())
         last = scene.last.get(customer, view.last)
         scene.last[customer] = view.last
-        if view.received != received:
-            for agent in received:
-                if agent not in view.received:
-                    desk = scene.desks[agent]
-                    desk.guests.discard(customer)
-                    self._stir(desk, event)
-            for agent in view.received:
-                if agent not in received:
-                    desk = scene.desk(agent)
-                    desk.guests.add(customer)
-                    self._stir(desk, event)
-            if view.received:
-                scene.received[customer] = view.received
-            else:
-                del scene.received[customer]
+        if received != known:
+            self._receive(customer, known, received, event)
         if not last <= view.last < last + scene.gap:
             self._return(customer, event)
-        if self.reply_rate.see(customer, view.wrote, view.first, view.replied, self.now, event):
-            self._called.add("reply_rate")
+        rate = self.reply_rate
+        seen = rate.seen.get(customer)
+        told = seen is not None and seen[0] == view.wrote and view.replied == (seen[2] == REPLIED)
+        if not told and rate.see(customer, view.wrote, view.first, view.replied, self.now, event):
+            self._call(rate.name)
+
+    def _wait(self, customer: str, before: OpenWait | None, wait: OpenWait | None, event: str) -> None:
+        """A customer's wait is another, has another holder, or has ended."""
+        scene = self.scene
+        if before is not None and before.holder is not None and not before.closing:
+            desk = scene.desks[before.holder]
+            del desk.legs[customer]
+            if desk.restless(self.now):
+                self._stir(desk, event)
+        if wait is None:
+            del scene.waits[customer]
+        else:
+            scene.waits[customer] = wait
+            if not wait.closing:
+                if wait.holder is not None:
+                    self._take(scene.desk(wait.holder), customer, wait, event)
+                if before is None or before.closing or before.since != wait.since:
+                    due = self._over_30.expect(customer, wait.since, self.now)
+                    if self._crossing is not self._over_30:
+                        due = min(due, self._crossing.expect(customer, wait.since, self.now))
+                    scene.look_ms = min(scene.look_ms, due)
+        if self.midnight.alert is not None and self.midnight.moved(customer, wait):
+            self._call("midnight")
+
+    def _take(self, desk: Desk, customer: str, wait: OpenWait, event: str) -> None:
+        """An agent gets a waiting customer: what that can bring about at once is judged, and what it may in time."""
+        desk.legs[customer] = wait
+        policy = self.scene.policy
+        waits = len(desk.legs)
+        if OVERLOAD.name not in desk.standing and (
+            waits >= policy.overload_open_waits
+            or (waits >= policy.overload_over_30 and wait.since + OVER_MS <= self.now)
+            or self._crowded(desk)
+        ):
+            self._stir(desk, event)
+        elif desk.spell:
+            patience = policy.idle_online_wait_ms if desk.spell == "online" else policy.with_waits_over_ms
+            due = max(wait.leg_from + patience, self.now)
+            if due < desk.due:
+                desk.due = due
+                self.scene.remind(due, DESK, desk.agent)
+
+    def _crowded(self, desk: Desk) -> bool:
+        """Whether an agent may have reached his capacity."""
+        guests, legs = desk.guests, desk.legs
+        return len(guests) + len(legs) >= desk.capacity and len(guests | legs.keys()) >= desk.capacity
+
+    def _receive(self, customer: str, known: tuple[str, ...], received: tuple[str, ...], event: str) -> None:
+        """Other agents have a reception in a customer's latest session."""
+        scene = self.scene
+        for agent in known:
+            if agent not in received:
+                desk = scene.desks[agent]
+                desk.guests.discard(customer)
+                desk.sure_ms = -1
+                if desk.standing:
+                    self._stir(desk, event)
+        for agent in received:
+            if agent not in known:
+                desk = scene.desk(agent)
+                desk.guests.add(customer)
+                if OVERLOAD.name not in desk.standing and self._crowded(desk):
+                    self._stir(desk, event)
+        if received:
+            scene.received[customer] = received
+        else:
+            del scene.received[customer]
 
     def _sign(self, sign: Sign) -> None:
         scene = self.scene
@@ -214,7 +264,7 @@ class Floor:
         if sign.capacity is not None:
             desk.capacity = sign.capacity
         self._stir(desk, sign.event)
-        self._called.add("feed_silent")
+        self._call("feed_silent")
 
     # ---- judging ----------------------------------------------------------------------------------------
 
@@ -223,9 +273,7 @@ class Floor:
         dues = scene.dues
         while dues[0][0] <= t:
             _, kind, key = heapq.heappop(dues)
-            if kind == AGE:
-                self._grow(key, t)
-            elif kind == SETTLE:
+            if kind == SETTLE:
                 if self.reply_rate.settle(key, t):
                     self._called.add("reply_rate")
             elif kind == DESK:
@@ -234,6 +282,17 @@ class Floor:
                 self._stir(desk, "")
             else:
                 self._called.add(key)
+        reached = self._over_30.reach(t)
+        for customer in reached:
+            holder = scene.waits[customer].holder
+            if holder is not None:
+                desk = scene.desks[holder]
+                if len(desk.legs) >= scene.policy.overload_over_30 and OVERLOAD.name not in desk.standing:
+                    self._stir(desk, "")
+        crossed = reached if self._crossing is self._over_30 else self._crossing.reach(t)
+        if crossed:
+            self.storm.crossed = len(crossed)
+            self._called.add("storm")
         if self._stirred:
             self._judge_desks(t)
         if self._called:
@@ -242,26 +301,13 @@ class Floor:
                 self._rules[name].judge(t)
             self._called.clear()
 
-    def _grow(self, customer: str, t: int) -> None:
-        """A customer's wait reaches an age, if it is still the wait that was to."""
-        wait = self.scene.waits.get(customer)
-        if wait is None or wait.closing:
-            return
-        if wait.since + OVER_MS == t and wait.holder is not None:
-            self._stir(self.scene.desks[wait.holder], "")
-        if wait.since + self.scene.policy.storm_over_ms == t:
-            self.storm.crossed.add(customer)
-            self._called.add("storm")
-
     def _judge_desks(self, t: int) -> None:
         scene = self.scene
-        busy = scene.policy.overload_concurrent
         judged: list[Desk] = []
         begun: list[tuple[AgentRule, Desk, str]] = []
         for desk, event in self._stirred.items():
-            capacity = desk.capacity if desk.capacity >= 0 else busy
-            if not desk.legs and not desk.standing and len(desk.guests) < max(capacity, 1):
-                continue  # nobody waits, nothing stands: by far the most common
+            if not desk.legs and not desk.standing and len(desk.guests) < max(desk.capacity, 1):
+                continue  # nobody waits, nothing stands
             judged.append(desk)
             for rule in AGENT_RULES:
                 alert = desk.standing.get(rule.name)

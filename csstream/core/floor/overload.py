@@ -18,31 +18,42 @@ OVER_MS = 30_000
 def _holds(scene: Scene, desk: Desk, t: int, stands: bool) -> bool:
     policy = scene.policy
     waits = len(desk.legs)
-    capacity = _capacity(scene, desk)
     if stands:
-        ratio = policy.clear_ratio
-        top, bottom = ratio.numerator, ratio.denominator
-        return not (
-            waits * bottom <= top * policy.overload_open_waits
-            and _over_30(desk, t) * bottom <= top * policy.overload_over_30
-            and scene.concurrent(desk, t) * bottom <= top * capacity
-        )
+        return _goes_on(scene, desk, t)
     if waits >= policy.overload_open_waits:
         return True
     if waits >= policy.overload_over_30 and _over_30(desk, t) >= policy.overload_over_30:
         return True
     # Guests who fell silent are looked for only where there are enough to matter; nobody overloads nobody.
-    return waits + len(desk.guests) >= capacity and scene.concurrent(desk, t) >= max(capacity, 1)
+    return waits + len(desk.guests) >= desk.capacity and scene.concurrent(desk, t) >= max(desk.capacity, 1)
+
+
+def _goes_on(scene: Scene, desk: Desk, t: int) -> bool:
+    """Whether a figure is still above what ends it, and, where it is the guests, until when it surely is."""
+    policy, ratio = scene.policy, scene.policy.clear_ratio
+    top, bottom = ratio.numerator, ratio.denominator
+    desk.sure_ms = -1
+    if len(desk.legs) > top * policy.overload_open_waits // bottom:
+        return True
+    if _over_30(desk, t) > top * policy.overload_over_30 // bottom:
+        return True
+    few = top * desk.capacity // bottom
+    guests = scene.present(desk, t)
+    if len(guests) > few:
+        # All but `few` would have to fall silent: that takes until the first of the most recent ones does.
+        recent = sorted([scene.last[guest] for guest in guests])[-few - 1]
+        desk.sure_ms = recent + scene.gap
+        return True
+    return scene.concurrent(desk, t) > few
 
 
 def _due(scene: Scene, desk: Desk, t: int) -> int:
-    # Ages of waits come due by themselves; silence can only end it.
-    if "overload" not in desk.standing:
+    # Ages of waits come due by themselves; of silence only the end is of concern.
+    if OVERLOAD.name not in desk.standing:
         return NEVER
-    return min(
-        [scene.last[guest] + scene.gap for guest in scene.present(desk, t) if guest not in desk.legs],
-        default=NEVER,
-    )
+    if desk.sure_ms > t:
+        return desk.sure_ms
+    return min([scene.last[guest] + scene.gap for guest in scene.present(desk, t)], default=NEVER)
 
 
 def _value(scene: Scene, desk: Desk, t: int) -> dict[str, int]:
@@ -50,7 +61,7 @@ def _value(scene: Scene, desk: Desk, t: int) -> dict[str, int]:
         "open_waits": len(desk.legs),
         "over_30": _over_30(desk, t),
         "concurrent": scene.concurrent(desk, t),
-        "capacity": _capacity(scene, desk),
+        "capacity": desk.capacity,
     }
 
 
@@ -60,10 +71,6 @@ def _waits(_scene: Scene, desk: Desk, _t: int) -> list[OpenWait]:
 
 def _over_30(desk: Desk, t: int) -> int:
     return sum([wait.since + OVER_MS <= t for wait in desk.legs.values()])
-
-
-def _capacity(scene: Scene, desk: Desk) -> int:
-    return desk.capacity if desk.capacity >= 0 else scene.policy.overload_concurrent
 
 
 def _summary(alert: Alert) -> dict[str, str]:

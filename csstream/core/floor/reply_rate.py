@@ -21,22 +21,23 @@ class ReplyRate:
         self.alert: Alert | None = None
         self.event = ""
         """The greatest id of the events of this instant that changed the counts."""
-        self._seen: dict[str, tuple[int, str, int]] = {}  # today's customers: first message, its id, place
+        self.seen: dict[str, tuple[int, str, int]] = {}
+        """Today's customers: first message, its id, `FRESH`, `LEFT` or `REPLIED`."""
         self._left = self._replied = 0
 
     def begin_day(self, _t: int) -> None:
         """Another local day: nobody has written yet."""
-        self._seen.clear()
+        self.seen.clear()
         self._left = self._replied = 0
         self.scene.remind(self.scene.day.end_ms, RULE, self.name)
 
     def see(self, customer: str, wrote: int, first: str, replied: bool, t: int, event: str) -> bool:
         """What is known of a customer's day at `t`; whether the counts have changed."""
-        before = self._seen.get(customer)
+        before = self.seen.get(customer)
         if wrote < self.scene.day.start_ms:
             if before is None:
                 return False
-            del self._seen[customer]
+            del self.seen[customer]
         else:
             place = FRESH
             if replied:
@@ -48,7 +49,7 @@ class ReplyRate:
             now = wrote, first, place
             if now == before:
                 return False
-            self._seen[customer] = now
+            self.seen[customer] = now
             self._count(place, 1)
         if before is not None:
             self._count(before[2], -1)
@@ -57,10 +58,10 @@ class ReplyRate:
 
     def settle(self, customer: str, t: int) -> bool:
         """A customer's first message of the day is as old as it takes; whether he is still unanswered."""
-        seen = self._seen.get(customer)
+        seen = self.seen.get(customer)
         if seen is None or seen[2] != FRESH or seen[0] + self.scene.policy.reply_rate_settle_ms > t:
             return False
-        self._seen[customer] = seen[0], seen[1], LEFT
+        self.seen[customer] = seen[0], seen[1], LEFT
         self._left += 1
         return True
 
@@ -87,7 +88,7 @@ class ReplyRate:
 
     def _fire(self, t: int, settled: int) -> None:
         scene, replied = self.scene, self._replied
-        left = sorted((wrote, first) for wrote, first, place in self._seen.values() if place == LEFT)
+        left = sorted((wrote, first) for wrote, first, place in self.seen.values() if place == LEFT)
         evidence = [first for _, first in left[:EVIDENCE]]
         if self.event and self.event not in evidence:
             evidence.append(self.event)

@@ -17,8 +17,8 @@ from csstream.core.floor.roster import Roster
 from csstream.core.rules import Alert, GroupOf
 from csstream.policy import Policy
 
-AGE, SETTLE, DESK, RULE = range(4)
-"""What comes due: the age of a customer's wait, an unanswered first message, an agent, a rule of the shop."""
+SETTLE, DESK, RULE = range(3)
+"""What comes due: a customer's unanswered first message, an agent, a rule of the shop."""
 
 
 class Scene:
@@ -42,6 +42,8 @@ class Scene:
         self.desks: dict[str, Desk] = {}
         self.roster = Roster()
         self.dues: list[tuple[int, int, str]] = [(NEVER, RULE, "")]
+        self.look_ms = -1
+        """No instant before it needs to be judged."""
         self.news: dict[str, tuple[Alert, bool]] = {}
         """Alerts that changed since they were last taken, and whether an earlier record of each was taken."""
 
@@ -49,7 +51,7 @@ class Scene:
         """The desk of an agent."""
         found = self.desks.get(agent)
         if found is None:
-            found = self.desks[agent] = Desk(agent)
+            found = self.desks[agent] = Desk(agent, self.policy.overload_concurrent)
         return found
 
     def concurrent(self, desk: Desk, t: int) -> int:
@@ -68,6 +70,7 @@ class Scene:
     def remind(self, due: int, kind: int, key: str) -> None:
         """Somebody has to look at `due`."""
         heapq.heappush(self.dues, (due, kind, key))
+        self.look_ms = min(self.look_ms, due)
 
     def fire(
         self,

@@ -18,8 +18,8 @@ class Storm:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.alert: Alert | None = None
-        self.crossed: set[str] = set()
-        """Customers whose wait reaches `storm.over` at this instant."""
+        self.crossed = 0
+        """Waits that reach `storm.over` at this instant."""
         self.instants: deque[int] = deque(maxlen=scene.policy.storm_waits)
         """The last crossings."""
         self.block_ms = -1
@@ -31,7 +31,7 @@ class Storm:
     def judge(self, t: int) -> None:
         """Judge the rule at `t`."""
         policy = self.scene.policy
-        crossed = len(self.crossed)
+        crossed, self.crossed = self.crossed, 0
         if self.alert is not None:
             self._go_on(self.alert, t, crossed)
         elif crossed:
@@ -39,7 +39,6 @@ class Storm:
             if len(recent) + crossed > policy.storm_waits:
                 self._fire(t, recent[0] if recent else t, len(recent) + crossed)
         self.instants.extend([t] * crossed)
-        self.crossed.clear()
 
     def _go_on(self, alert: Alert, t: int, crossed: int) -> None:
         self.total += crossed
