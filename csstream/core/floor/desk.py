@@ -30,9 +30,12 @@ class Desk:
         self.due = NEVER
         """The next instant at which somebody comes to look at him."""
 
-    def restless(self, t: int) -> bool:
-        """Whether an alert of his may end with what happens at `t`."""
-        return bool(self.standing) and (t >= self.sure_ms or len(self.standing) > 1)
+    def restless(self, t: int, few: int) -> bool:
+        """Whether an alert of his may end at `t` because he has one customer less; with more than `few` waits an overload goes on."""
+        standing = self.standing
+        if len(standing) == 1 and "overload" in standing:
+            return len(self.legs) <= few and t >= self.sure_ms
+        return bool(standing)
 
     def sign(self, state: str, t: int) -> bool:
         """He says at `t` what he is; whether that is anything new."""

@@ -192,7 +192,7 @@ class Floor:
         if before is not None and before.holder is not None and not before.closing:
             desk = scene.desks[before.holder]
             del desk.legs[customer]
-            if desk.restless(self.now):
+            if desk.restless(self.now, scene.few_waits):
                 self._stir(desk, event)
         if wait is None:
             del scene.waits[customer]
@@ -221,8 +221,11 @@ class Floor:
         ):
             self._stir(desk, event)
         elif desk.spell:
-            patience = policy.idle_online_wait_ms if desk.spell == "online" else policy.with_waits_over_ms
-            due = max(wait.leg_from + patience, self.now)
+            if desk.spell == "online":
+                silent = max(desk.sent_ms, desk.spell_ms) + policy.idle_online_silent_ms
+                due = max(wait.leg_from + policy.idle_online_wait_ms, silent, self.now)
+            else:
+                due = max(wait.leg_from + policy.with_waits_over_ms, self.now)
             if due < desk.due:
                 desk.due = due
                 self.scene.remind(due, DESK, desk.agent)

@@ -30,14 +30,13 @@ def _holds(scene: Scene, desk: Desk, t: int, stands: bool) -> bool:
 
 def _goes_on(scene: Scene, desk: Desk, t: int) -> bool:
     """Whether a figure is still above what ends it, and, where it is the guests, until when it surely is."""
-    policy, ratio = scene.policy, scene.policy.clear_ratio
-    top, bottom = ratio.numerator, ratio.denominator
     desk.sure_ms = -1
-    if len(desk.legs) > top * policy.overload_open_waits // bottom:
+    if len(desk.legs) > scene.few_waits:
         return True
-    if _over_30(desk, t) > top * policy.overload_over_30 // bottom:
+    ratio = scene.policy.clear_ratio
+    if _over_30(desk, t) > int(ratio * scene.policy.overload_over_30):
         return True
-    few = top * desk.capacity // bottom
+    few = int(ratio * desk.capacity)
     guests = scene.present(desk, t)
     if len(guests) > few:
         # All but `few` would have to fall silent: that takes until the first of the most recent ones does.
@@ -49,7 +48,7 @@ def _goes_on(scene: Scene, desk: Desk, t: int) -> bool:
 
 def _due(scene: Scene, desk: Desk, t: int) -> int:
     # Ages of waits come due by themselves; of silence only the end is of concern.
-    if OVERLOAD.name not in desk.standing:
+    if OVERLOAD.name not in desk.standing or len(desk.legs) > scene.few_waits:
         return NEVER
     if desk.sure_ms > t:
         return desk.sure_ms

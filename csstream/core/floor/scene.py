@@ -30,6 +30,8 @@ class Scene:
         self.shop = shop
         self.group_of = group_of
         self.gap = policy.session_gap_ms
+        self.few_waits = int(policy.clear_ratio * policy.overload_open_waits)
+        """Open waits of an agent with which an overload may end."""
         self.day = Day("", -1, -1)
         self.newest_ms = -1
         self.newest_id = ""
