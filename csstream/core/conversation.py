@@ -275,11 +275,12 @@ class Conversation:
                 known = now
                 changes.append(self.view(t, event.id, sent))
 
-    def expire(self, now: int, changes: list[Change]) -> None:
-        """Let time pass; if it ends the wait before `now`, `changes` are told."""
+    def expire(self, now: int, changes: list[Change]) -> int:
+        """End the wait if it expires before `now`, and tell `changes`; when, or -1."""
         expiry = self._expire(now)
         if expiry >= 0:
             changes.append(self.view(expiry, "", None))
+        return expiry
 
     def view(self, ts: int, event_id: str, sent: str | None) -> View:
         """What the floor knows of the customer from `ts` on."""

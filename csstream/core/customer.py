@@ -11,8 +11,11 @@ written only now and then (`ROW_EVERY`), since what came in order after that pla
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from csstream.core.audit import standing_alerts
 from csstream.core.canon import Standing, settle, tell, without_spam
+from csstream.core.changes import Change, View, Word
 from csstream.core.conversation import NEVER, Concluded, Conversation, Rules, State
 from csstream.core.facts import AnyFact, Flag, Wait
 from csstream.core.orders.account import Account, judge
@@ -28,7 +31,7 @@ from csstream.core.rows import (
 from csstream.core.rules import Alert, Case, GroupOf, alerts
 from csstream.core.scoreboard import Expected
 from csstream.core.step import ShopStep
-from csstream.events import ORDER, Event, Order, Spam, canonical
+from csstream.events import ORDER, Event, Message, Order, Spam, canonical
 
 APPLIED, LATE, DUPLICATE, CONFLICT, TOO_LATE = "applied", "late", "duplicate", "conflict", "too_late"
 
@@ -125,8 +128,10 @@ class Customer:
             return DUPLICATE
         return CONFLICT if any(abs(copy.ts_ms - event.ts_ms) <= horizon for copy in copies) else APPLIED
 
-    def absorb(self, settled_ms: int, step: ShopStep, desk: Desk) -> tuple[list[bytes], int, int]:
-        """Fold what was accepted since; what it concludes or corrects goes to `step`.
+    def absorb(
+        self, settled_ms: int, step: ShopStep, desk: Desk, changes: list[Change]
+    ) -> tuple[list[bytes], int, int]:
+        """Fold what was accepted since; what it concludes or corrects goes to `step`, the floor's part to `changes`.
 
         Gives the accepted events as they are kept, and the instants of the oldest and the newest of them.
         """
@@ -147,14 +152,14 @@ class Customer:
             self.events += kept
             if self.account is not None:
                 self.account.play(pending, settled_ms, step, desk)
-            self.conversation.play(pending)
+            self.conversation.tell(pending, changes)
             self._conclude(step)
             # Corrections start from what is published at `settled_ms`, so nobody may lag behind it.
             self.coming = self._next_due()
             while self.coming < settled_ms:
-                self.pass_due(self.coming, step)
+                self.pass_due(self.coming, step, changes)
         else:
-            self._correct(pending, kept, settled_ms, step, desk)
+            self._correct(pending, kept, settled_ms, step, desk, changes)
         return kept, first[0], last[0]
 
     def _books_in_turn(
@@ -233,7 +238,13 @@ class Customer:
     # ---- corrections ------------------------------------------------------------------------------------
 
     def _correct(
-        self, events: list[Event], kept: list[bytes], settled_ms: int, step: ShopStep, desk: Desk
+        self,
+        events: list[Event],
+        kept: list[bytes],
+        settled_ms: int,
+        step: ShopStep,
+        desk: Desk,
+        changes: list[Change],
     ) -> None:
         known = [decode_event(event) for event in self.events]
         before, _ = self._told(known, settled_ms)
@@ -243,10 +254,13 @@ class Customer:
         self.changed = True
         known += events
         self._mark(known)
-        after, worked = self._told(known, settled_ms)
+        told: list[Change] = []
+        after, worked = self._told(known, settled_ms, told)
+        changes += [Word(e.ts_ms, e.id, "", _sent(self.rules, e)) for e in events if e.ts_ms < settled_ms]
+        changes += self._from(told, settled_ms, settled_ms)
         if self.account is not None:
-            told = self.account.told_anew(self.book_events(known), settled_ms)
-            self.account.replace(told, step, desk, max(event.ts_ms for event in events))
+            book = self.account.told_anew(self.book_events(known), settled_ms)
+            self.account.replace(book, step, desk, max(event.ts_ms for event in events))
         self._judge(after.out)
         new = _with_open(after, settled_ms)
         self._publish_difference(before.out, after.out, step)
@@ -297,11 +311,38 @@ class Customer:
         for gone in was.values():
             step.retract(gone, self)
 
-    def _told(self, events: Sequence[Event], settled_ms: int) -> tuple[Conversation, int]:
+    def _told(
+        self, events: Sequence[Event], settled_ms: int, changes: list[Change] | None = None
+    ) -> tuple[Conversation, int]:
         """The story of the kept events when all dues before `settled_ms` are worked off, and the last of these."""
         standing = Standing(events, self.rules.policy.lateness_horizon_ms).events
-        told = tell(self.rules, self.shop, self.name, standing, self._base())
-        return told, pass_time(told, settled_ms)
+        told = tell(self.rules, self.shop, self.name, standing, self._base(), changes)
+        expired = -1 if changes is None else told.expire(settled_ms, changes)
+        return told, max(expired, pass_time(told, settled_ms))
+
+    def views(self, settled_ms: int) -> list[Change]:
+        """What the floor has to know of him to go on at `settled_ms`: the view then, and what comes after it."""
+        if self.newest <= settled_ms:
+            return [self.conversation.view(settled_ms, "", None)]
+        told: list[Change] = []
+        self._told([decode_event(event) for event in self.events], settled_ms, told)
+        return self._from(told, settled_ms, settled_ms + 1)
+
+    def _from(self, told: Sequence[Change], settled_ms: int, since_ms: int) -> list[Change]:
+        """Of all that the kept events tell: the view at `settled_ms`, of what lies before `since_ms`; and the rest."""
+        if settled_ms < 0:
+            return list(told)
+        view = Conversation(self.rules, self.shop, self.name, Concluded(), self._base()).view(
+            settled_ms, "", None
+        )
+        for change in told:
+            if change.ts >= since_ms:
+                break
+            if type(change) is View:
+                view = replace(change, ts=settled_ms, event="", sent=None)
+            elif type(change) is Word and change.customer:
+                view.last = change.ts
+        return [view, *(change for change in told if change.ts >= since_ms)]
 
     def _base(self) -> State:
         return decode_state(self.base) if self.base else State()
@@ -329,10 +370,11 @@ class Customer:
                 return level
         return due
 
-    def pass_due(self, due: int, step: ShopStep) -> None:
+    def pass_due(self, due: int, step: ShopStep, changes: list[Change]) -> None:
         """Work off everything due at or before `due`."""
         if self.conversation.next_due() <= due:
-            self.worked = max(self.worked, pass_time(self.conversation, due + 1))
+            expired = self.conversation.expire(due + 1, changes)
+            self.worked = max(self.worked, expired, pass_time(self.conversation, due + 1))
             self._conclude(step)
         s = self.conversation.state
         if s.since >= 0 and (not s.closing or self.rules.closing_alert):
@@ -447,6 +489,13 @@ class Customer:
                 self.started = wait.since, wait.evidence[0]
         self.started = self.open_normal() or self.started
         self._adopt(told, worked, settled_ms)
+
+
+def _sent(rules: Rules, event: Event) -> str | None:
+    """Who has written effectively with an event."""
+    if type(event) is Message and not event.internal and event.sender in rules.response:
+        return event.agent if type(event.agent) is str else None
+    return None
 
 
 _NOWHERE = (-1, 0, "")

@@ -230,6 +230,7 @@ class Engine:
             "book": 5,
             "customer": 6,
             "chapter": 7,
+            "floor": 8,
         }
         keyed.sort(key=lambda item: (order[item[0][0]], item[0]))
         samples: dict[tuple[str, str, str], dict[str, list[tuple[int, list[int]]]]] = {}
@@ -255,6 +256,8 @@ class Engine:
                     kind: [ms for _, part in sorted(parts) for ms in part] for kind, parts in chunks.items()
                 }
                 shop.restore_day(day, agent or None, decode_day(value), whole)
+            elif family == "floor":
+                shop.restore_floor(rest[0], rest[1], value)
             elif family == "customer":
                 shop.restore_customer(rest[0], decode_customer(value))
             else:

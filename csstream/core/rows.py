@@ -137,6 +137,7 @@ FAMILIES = (
         "samples", "shop, day, agent, kind, number", "at most 1,010 (256 responses)", "the shop's midnight"
     ),
     Family("agent", "shop, agent", "110 to 140", "never (one a known agent)"),
+    Family("floor", "shop, part, agent", "70 to 200; 40 a shift", "never (one a known agent, two a shop)"),
 )
 
 SAMPLES_A_ROW = 256

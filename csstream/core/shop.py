@@ -7,11 +7,14 @@ published is what the events up to now say at that instant.
 """
 
 import heapq
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
 from csstream.core.calendar import Day
+from csstream.core.changes import Change as FloorChange
+from csstream.core.changes import View, instant, of_agent
 from csstream.core.chapters import Chapters, chapter_name
 from csstream.core.conversation import NEVER, Rules
 from csstream.core.crew import Crew, known, version
@@ -26,6 +29,8 @@ from csstream.core.customer import (
     kept_for,
 )
 from csstream.core.facts import AnyFact, Order, Reception, Wait
+from csstream.core.floor import rows as floor_rows
+from csstream.core.floor.floor import Floor
 from csstream.core.metrics import BY_NAME, FIRSTS, METRICS, Firsts, Labels, Metric, day_figures, observe
 from csstream.core.orders.desk import Desk
 from csstream.core.rows import (
@@ -75,6 +80,9 @@ class Shop:
         self.chapters = Chapters(self.row.place)
         self.seen = Seen(rules.policy.lateness_horizon_ms, self.row.clock_ms)
         self._kept_ms = kept_for(rules)
+        self.floor = Floor(rules.policy, rules.calendar, name, self.group_of)
+        self.revs: dict[str, tuple[int, int]] = {}  # alerts of a state are never revised
+        self._changes: list[FloorChange] = []  # told by the customers, and not yet to the floor
         self._dues: list[tuple[int, str]] = []
         self._step: ShopStep | None = None
         self._pending: dict[str, Customer] = {}  # by name, in order of arrival
@@ -162,7 +170,7 @@ class Shop:
         row = self.row
         clock = row.clock_ms
         for name, heard in self._pending.items():
-            kept, oldest, newest = heard.absorb(self._settled_for(name), self.step, self.desk)
+            kept, oldest, newest = heard.absorb(self._settled_for(name), self.step, self.desk, self._changes)
             if heard.account is not None:
                 self.desk.schedule(name, heard.account)
             self.chapters.write(name, kept, oldest, newest, row.forgotten_ms)
@@ -177,7 +185,7 @@ class Shop:
                 continue
             budget -= 1
             self._touched[name] = customer
-            customer.pass_due(due, self.step)
+            customer.pass_due(due, self.step, self._changes)
             customer.due = NEVER
             self._schedule(customer)
         self._drop_stale_dues()
@@ -185,6 +193,7 @@ class Shop:
         if self._dues and self._dues[0][0] < clock:
             row.settled_ms, row.settled_name = self._dues[0]
         self.desk.settle(row.settled_ms, self.step)
+        self._judge_floor()
         if row.settled_ms > self._chapters_due():
             self._end_chapters()
         return budget
@@ -199,6 +208,21 @@ class Shop:
             if customer is not None and customer.account is not None:
                 customer.retell_book(self._settled_for(name), self.step, self.desk)
                 self.desk.schedule(name, customer.account)
+
+    def _judge_floor(self) -> None:
+        """Tell the floor what happened up to where dues are settled; what began or ended is published."""
+        settled = self.row.settled_ms
+        changes = self._changes
+        changes.sort(key=instant)
+        heard = bisect_right(changes, settled, key=instant)
+        self.floor.play(changes[:heard])
+        del changes[:heard]
+        self.floor.pass_time(settled)
+        for alert, known in self.floor.take_news():
+            self.step.alert(alert, known, self)
+
+    def revised(self, name: str, revision: int, ts: int) -> None:
+        """Nothing of the shop itself is published twice."""
 
     def _settled_for(self, name: str) -> int:
         """The instant before which all dues of one customer are worked off: a budget may end among equal ones."""
@@ -260,7 +284,7 @@ class Shop:
         """The next instant at which time alone changes something in this shop."""
         self._drop_stale_dues()
         due = self._dues[0][0] if self._dues else NEVER
-        return min(due, self.desk.next_due(), self._chapters_due())
+        return min(due, self.desk.next_due(), self._chapters_due(), self.floor.next_due())
 
     # ---- agents -----------------------------------------------------------------------------------------
 
@@ -291,6 +315,7 @@ class Shop:
             if behind >= 0:
                 self._doubted = min(self._doubted, ts)
         self._touched_agents.add(event.agent)
+        self._changes += of_agent([event])
         return result
 
     def _learn_of_agent(self, event: Profile | Shift, agent: AgentRow) -> None:
@@ -363,6 +388,8 @@ class Shop:
             changes["tally", self.name, agent] = self.tallies[agent]
         for key in self._ended:
             changes[key] = None
+        for (part, agent), saved in floor_rows.changed(self.floor, self._changes):
+            changes["floor", self.name, part, agent] = saved
         self._save_today(changes)
         self._touched.clear()
         self._touched_agents.clear()
@@ -523,6 +550,24 @@ class Shop:
             # The expectation is part of the saved figures of today already: remember it without counting it.
             customer.expected = self._expected(customer)
             customer.expected_on = self.today.day
+        self._resume_floor()
+
+    def restore_floor(self, part: str, agent: str, row: bytes) -> None:
+        """A row of the floor."""
+        self._changes += floor_rows.restore(self.floor, part, agent, row)
+
+    def _resume_floor(self) -> None:
+        """Let the customers who may still matter tell the floor of themselves."""
+        floor = self.floor
+        if floor.now < 0:
+            return
+        quiet = min(floor.now - self.rules.gap, self._day.start_ms)
+        for customer in self.customers.values():
+            if customer.conversation.state.since >= 0 or customer.newest >= quiet:
+                self._changes += customer.views(floor.now)
+        views = [c for c in self._changes if type(c) is View and c.ts <= floor.now]
+        self._changes = [c for c in self._changes if c.ts > floor.now]
+        floor.resume(views)
 
     def restore_day(self, day: str, agent: str | None, row: DayRow, samples: dict[str, list[int]]) -> None:
         """A row of today's figures."""
@@ -575,7 +620,7 @@ class Shop:
         oldest: dict[str, int] = {"": 0}
         over: Counter[tuple[str, str]] = Counter()
         concurrent: Counter[str] = Counter()
-        firing: Counter[str] = Counter({"wait": 0, "closed_while_waiting": 0})
+        firing: Counter[str] = Counter({"wait": 0, "closed_while_waiting": 0} | self.floor.standing())
         gap = self.rules.gap
         for agent in self.tallies:
             open_waits[agent] = oldest[agent] = 0

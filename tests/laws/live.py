@@ -189,17 +189,31 @@ def event_ms(record: Record) -> int:
 
 def seen(life: Life, policy: Policy) -> Audit:
     """What a life has told, in the oracle's shape."""
-    return shaped(life.facts().values(), life.alerts(), Auditor(policy), 0, 0)
+    found = shaped(life.facts().values(), life.alerts(), Auditor(policy), 0, 0)
+    if not on_time(life):
+        forget_states(found)
+    return found
+
+
+def on_time(life: Life) -> bool:
+    """Whether every record came in before the clock had passed it: the rules of a state are never corrected."""
+    return not any(result in ("late", "conflict") for _, result in life.engine.process.events)
+
+
+def forget_states(audit: Audit) -> None:
+    """Leave out the alerts of a state."""
+    audit.alerts = [alert for alert in audit.alerts if alert["rule"] not in FLOOR_RULES]
 
 
 def replayed(life: Life, policy: Policy) -> Audit:
     """What a replay of the accepted records tells, with the clocks as they are."""
     found = told(life.accepted, policy, life.clocks)
     found.duplicates = found.conflicts = 0
-    found.alerts = [alert for alert in found.alerts if alert["rule"] not in FLOOR_RULES]
     found.scripts = {}  # a figure of the whole log, as are the orders unpaid at each midnight
     found.shops = without_unpaid(found.shops)
     found.agents = without_unpaid(found.agents)
+    if not on_time(life):
+        forget_states(found)
     return found
 
 

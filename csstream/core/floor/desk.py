@@ -17,14 +17,18 @@ class Desk:
         self.spell = ""
         """`online`, `hung` (away too: one spell) or `offline`; empty where he never said."""
         self.spell_ms = -1
-        self.before = "", -1
+        self.before: tuple[str, int] = "", -1
         """The spell before, as long as this one has no length: what lasts no time breaks none."""
         self.capacity = capacity
         """Customers at once: his own latest, else the policy's."""
+        self.signed: tuple[int, str] = -1, ""
+        """His last sign: when, and its event."""
         self.sent_ms = -1
         """His last effective message to anyone."""
         self.standing: dict[str, Alert] = {}
         """His alerts that stand, by rule."""
+        self.changed = False
+        """Whether there is anything new in what a row keeps of him."""
         self.sure_ms = -1
         """Up to then his overload goes on, whoever of those who wait is answered."""
         self.due = NEVER

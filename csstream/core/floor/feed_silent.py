@@ -18,6 +18,11 @@ class FeedSilent:
         self.alert: Alert | None = None
         self._due = NEVER
 
+    @property
+    def heard(self) -> bool:
+        """Whether an event has come in since the alert that stands."""
+        return self.alert is not None and self.scene.newest_ms > self.alert.ts
+
     def judge(self, t: int) -> None:
         """Judge the rule at `t`."""
         scene, alert = self.scene, self.alert
@@ -29,8 +34,8 @@ class FeedSilent:
         stretches = scene.roster.stretches()
         rostered = next((stretch for stretch in stretches if stretch[0] <= t < stretch[1]), None)
         newest = scene.newest_ms
-        if alert is not None and (newest > alert.ts or rostered is None):
-            scene.end(alert, t, "cleared" if newest > alert.ts else "passed")
+        if alert is not None and (self.heard or rostered is None):
+            scene.end(alert, t, "cleared" if self.heard else "passed")
             self.alert = alert = None
         elif alert is None and rostered is not None and max(newest, rostered[0]) + over <= t:
             self._fire(t)

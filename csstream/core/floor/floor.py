@@ -20,7 +20,7 @@ from csstream.core.floor.feed_silent import FeedSilent
 from csstream.core.floor.midnight import Midnight
 from csstream.core.floor.overload import OVER_MS, OVERLOAD
 from csstream.core.floor.reply_rate import REPLIED, ReplyRate
-from csstream.core.floor.rulebook import AGENT_RULES
+from csstream.core.floor.rulebook import AGENT_RULES, FLOOR_RULES
 from csstream.core.floor.scene import DESK, SETTLE, Scene, first_messages
 from csstream.core.floor.storm import Storm
 from csstream.core.rules import Alert, GroupOf
@@ -38,14 +38,15 @@ class Floor:
         self.reply_rate = ReplyRate(scene)
         self.feed_silent = FeedSilent(scene)
         self.storm = Storm(scene)
-        self._rules = {
-            rule.name: rule for rule in (self.midnight, self.reply_rate, self.feed_silent, self.storm)
-        }
+        self.shop_rules = self.midnight, self.reply_rate, self.feed_silent, self.storm
+        self._rules = {rule.name: rule for rule in self.shop_rules}
         self._over_30 = Ages(OVER_MS, scene.waits)
         same = policy.storm_over_ms == OVER_MS
         self._crossing = self._over_30 if same else Ages(policy.storm_over_ms, scene.waits)
         self._stirred: dict[Desk, str] = {}  # and the greatest id of the events that did it
         self._called: set[str] = set()
+        self.restored: dict[str, str] = {}
+        """What a row says the instant under way has stirred, until `resume`."""
 
     # ---- in ---------------------------------------------------------------------------------------------
 
@@ -66,9 +67,9 @@ class Floor:
                 scene.newest_ms, scene.newest_id = now, event
             if type(change) is Word:
                 customer = change.customer
+                if change.sent is not None:
+                    self._sent(change.sent, t, event)
                 if customer:
-                    if change.sent is not None:
-                        self._sent(change.sent, t, event)
                     if t - last_of.get(customer, t) >= gap:
                         self._return(customer, event)
                     last_of[customer] = t
@@ -80,14 +81,15 @@ class Floor:
                 self._sign(change)
             else:
                 assert isinstance(change, Rota)
-                scene.roster.announce(change.agent, change.shift, change.start, change.end)
+                shift = change.start, change.end, t, event
+                scene.roster.announce(change.agent, change.shift, shift)
                 self._call("feed_silent")
 
     def pass_time(self, clock: int) -> None:
         """Judge every instant before `clock`, which is under way then."""
         if clock <= self.now:
             return
-        if self.feed_silent.alert is not None:
+        if self.feed_silent.heard:
             self._called.add("feed_silent")
         due = self._next_due()
         if self._stirred or self._called or due <= self.now:
@@ -105,7 +107,8 @@ class Floor:
 
     def next_due(self) -> int:
         """The next instant at which time alone may change something."""
-        return self.now if self._stirred or self._called else self._next_due()
+        called = self._stirred or self._called or self.feed_silent.heard
+        return self.now if called else self._next_due()
 
     def _next_due(self) -> int:
         due = min(self.scene.dues[0][0], self._over_30.next_due())
@@ -116,6 +119,42 @@ class Floor:
         news = list(self.scene.news.values())
         self.scene.news.clear()
         return news
+
+    def standing(self) -> dict[str, int]:
+        """How many alerts of each rule stand."""
+        found = dict.fromkeys(FLOOR_RULES, 0)
+        for desk in self.scene.desks.values():
+            for rule in desk.standing:
+                found[rule] += 1
+        for shop_rule in self.shop_rules:
+            found[shop_rule.name] += shop_rule.alert is not None
+        return found
+
+    # ---- a restart --------------------------------------------------------------------------------------
+
+    def stirred(self) -> dict[str, str]:
+        """The agents whom the instant under way has stirred, and the greatest id of the events that did it."""
+        return {desk.agent: event for desk, event in self._stirred.items()}
+
+    def resume(self, views: Iterable[View]) -> None:
+        """Go on at the instant under way, with what is restored and with the customers as they are."""
+        scene, now = self.scene, self.now
+        scene.day = scene.calendar.day(now)
+        self.midnight.begin_day(now)
+        self.reply_rate.begin_day(now)
+        midnight, self.midnight.alert = self.midnight.alert, None
+        rate_event = self.reply_rate.event
+        for view in views:
+            self._see(view)
+        self.reply_rate.event = rate_event
+        self.midnight.alert = midnight
+        if midnight is not None:
+            self.midnight.held = {c for c, wait in scene.waits.items() if wait.since <= midnight.ts}
+        if self.storm.alert is not None:
+            self.storm.remind()
+        self._stirred = {desk: self.restored.get(desk.agent, "") for desk in scene.desks.values()}
+        self._called = {rule.name for rule in self.shop_rules}
+        scene.look_ms = now
 
     # ---- what happened ----------------------------------------------------------------------------------
 
@@ -156,6 +195,7 @@ class Floor:
         desk = self.scene.desk(agent)
         if t > desk.sent_ms:
             desk.sent_ms = t
+            desk.changed = True
             if "idle_online" in desk.standing:
                 self._stir(desk, event)
 
@@ -259,6 +299,10 @@ class Floor:
     def _sign(self, sign: Sign) -> None:
         scene = self.scene
         desk = scene.desk(sign.agent)
+        if (sign.ts, sign.event) < desk.signed:
+            return  # it comes in after a later one
+        desk.signed = sign.ts, sign.event
+        desk.changed = True
         if desk.sign(sign.state, self.now):
             if desk.spell == "online":
                 scene.roster.online.add(sign.agent)
@@ -320,6 +364,7 @@ class Floor:
                 elif alert is not None:
                     scene.end(alert, t)
                     del desk.standing[rule.name]
+                    desk.changed = True
         self._stirred = {}
         overloaded = {desk for rule, desk, _ in begun if rule is OVERLOAD}
         for rule, desk, event in begun:
@@ -336,6 +381,7 @@ class Floor:
                 self._divert(desk, t, overloaded),
             )
             alert.summary = rule.summary(alert)
+            desk.changed = True
         for desk in judged:
             due = min([rule.due(scene, desk, t) for rule in AGENT_RULES])
             if due < desk.due:

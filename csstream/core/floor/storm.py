@@ -53,7 +53,11 @@ class Storm:
 
     def _begin_block(self, t: int) -> None:
         self.block_ms, self.block = t, 0
-        self.scene.remind(t + self.scene.policy.storm_within_ms, RULE, self.name)
+        self.remind()
+
+    def remind(self) -> None:
+        """The block under way ends by itself."""
+        self.scene.remind(self.block_ms + self.scene.policy.storm_within_ms, RULE, self.name)
 
     def _fire(self, t: int, since: int, crossings: int) -> None:
         scene, policy = self.scene, self.scene.policy

@@ -1,0 +1,121 @@
+"""The rows of a floor: what its shop's customers cannot tell again (DESIGN 6).
+
+Who waits for whom, who is a guest and who was answered today is in the rows of the customers already, so at a load
+they tell it once more. Left is what comes from elsewhere (presence, shifts, the last word sent, the newest event) and
+what has happened: alerts that stand, crossings of a storm, and what the instant under way has stirred.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from csstream.core.changes import Change, View
+from csstream.core.floor.floor import Floor
+from csstream.core.floor.roster import Shift
+from csstream.core.rules import Alert
+
+DESK, SHOP, ROSTER = "desk", "shop", "roster"
+"""Parts of a floor, as they stand in a key."""
+
+
+class DeskRow(Struct, array_like=True):
+    """An agent: see `Desk`."""
+
+    sent_ms: int
+    spell: str
+    spell_ms: int
+    before: tuple[str, int]
+    signed: tuple[int, str]
+    capacity: int
+    standing: list[Alert]
+
+
+class StormRow(Struct, array_like=True):
+    """The storm: see `Storm`."""
+
+    instants: list[int]
+    block_ms: int
+    block: int
+    total: int
+
+
+class FloorRow(Struct, array_like=True):
+    """The shop: the instant under way and what it has stirred, the newest event, alerts that stand by rule."""
+
+    now: int
+    newest_ms: int
+    newest_id: str
+    stirred: dict[str, str]
+    rate_event: str
+    online_ms: int
+    storm: StormRow
+    standing: dict[str, Alert]
+    ahead: list[Change]
+    """What was heard of agents for instants that are not judged yet: a step may end between two dues."""
+
+
+class RosterRow(Struct, array_like=True):
+    """The shifts: agent, id and what was announced last."""
+
+    told: bool
+    past: tuple[int, int] | None
+    shifts: list[tuple[str, str, Shift]]
+
+
+def changed(floor: Floor, ahead: Sequence[Change]) -> Iterator[tuple[tuple[str, str], object]]:
+    """The rows that differ from those given out before, by part and agent. `ahead` was not told to the floor yet."""
+    scene, roster = floor.scene, floor.scene.roster
+    for desk in scene.desks.values():
+        if desk.changed:
+            desk.changed = False
+            yield (DESK, desk.agent), DeskRow(
+                desk.sent_ms, desk.spell, desk.spell_ms, desk.before, desk.signed, desk.capacity,
+                [*desk.standing.values()],
+            )  # fmt: skip
+    if roster.changed:
+        roster.changed = False
+        shifts = [(agent, name, shift) for (agent, name), shift in sorted(roster.shifts.items())]
+        yield (ROSTER, ""), RosterRow(roster.told, roster.past, shifts)
+    storm = floor.storm
+    yield (SHOP, ""), FloorRow(
+        floor.now, scene.newest_ms, scene.newest_id, floor.stirred(), floor.reply_rate.event, roster.online_ms,
+        StormRow([*storm.instants], storm.block_ms, storm.block, storm.total),
+        {rule.name: rule.alert for rule in floor.shop_rules if rule.alert is not None},
+        [change for change in ahead if not isinstance(change, View)],
+    )  # fmt: skip
+
+
+def restore(floor: Floor, part: str, agent: str, data: bytes) -> list[Change]:
+    """Put a row back, and give what is still to be told; `Floor.resume` follows when all are there."""
+    scene = floor.scene
+    if part == DESK:
+        row = _decode_desk(data)
+        desk = scene.desk(agent)
+        desk.sent_ms, desk.spell, desk.spell_ms = row.sent_ms, row.spell, row.spell_ms
+        desk.before, desk.signed, desk.capacity = row.before, row.signed, row.capacity
+        desk.standing = {alert.rule: alert for alert in row.standing}
+        if desk.spell == "online":
+            scene.roster.online.add(agent)
+    elif part == ROSTER:
+        roster = _decode_roster(data)
+        scene.roster.restore(roster.told, roster.past, {(x, name): shift for x, name, shift in roster.shifts})
+    else:
+        shop = _decode_shop(data)
+        floor.now = shop.now
+        scene.newest_ms, scene.newest_id = shop.newest_ms, shop.newest_id
+        scene.roster.online_ms = shop.online_ms
+        floor.reply_rate.event = shop.rate_event
+        storm = floor.storm
+        storm.instants.extend(shop.storm.instants)
+        storm.block_ms, storm.block, storm.total = shop.storm.block_ms, shop.storm.block, shop.storm.total
+        for rule in floor.shop_rules:
+            rule.alert = shop.standing.get(rule.name)
+        floor.restored = shop.stirred
+        return shop.ahead
+    return []
+
+
+_decode_desk: Callable[[bytes], DeskRow] = msgspec.msgpack.Decoder(DeskRow).decode
+_decode_shop: Callable[[bytes], FloorRow] = msgspec.msgpack.Decoder(FloorRow).decode
+_decode_roster: Callable[[bytes], RosterRow] = msgspec.msgpack.Decoder(RosterRow).decode
