@@ -218,8 +218,8 @@ class Shop:
         self.floor.play(changes[:heard])
         del changes[:heard]
         self.floor.pass_time(settled)
-        for alert, known in self.floor.take_news():
-            self.step.alert(alert, known, self)
+        for alert, told in self.floor.take_news():
+            self.step.alert(alert, told, self)
 
     def revised(self, name: str, revision: int, ts: int) -> None:
         """Nothing of the shop itself is published twice."""

@@ -47,6 +47,8 @@ _WORDS = {
     "moot": ("moot", "无需回复"),
     "bot": ("answered by the bot", "机器人回复"),
     "void": ("spam", "垃圾消息"),
+    "cleared": ("over", "已解除"),
+    "passed": ("past", "已过"),
     "retracted": ("taken back", "已撤回"),
     "shops": ("{n} shops", "{n}家店铺"),
 }
@@ -83,6 +85,9 @@ def alert_text(alert: Alert, language: str) -> str:
     if alert.state == "firing":
         return alert.summary.get(language, alert.rule)
     what = say("retracted" if alert.state == "retracted" else alert.outcome or "", language)
+    if alert.customer is None:  # of a state: what was said of it, and how long it lasted
+        lasted = span((alert.end or alert.ts) - alert.ts)
+        return f"{what} ({lasted}): {alert.summary.get(language, alert.rule)}"
     waited = span((alert.end or alert.ts) - alert.since)
     customer = short(alert.customer or "")
     over = alert.value.get("over_s")
