@@ -34,7 +34,7 @@ def board() -> Dashboard:
         .with_panel(
             figure(
                 "Reminders missed, 24 h",
-                'sum(increase(csstream_reminders_total{shop="$shop", state="missed"}[24h]))',
+                'sum(increase(csstream_reminders_total{shop="$shop", state="missed"}[24h])) or vector(0)',
                 "Stages that passed without the reminder.", steps=panels.NONE_IS_GOOD, width=6,
             )
         )
