@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import click
 from rich.console import Console
@@ -22,6 +22,9 @@ from rich.table import Table
 
 from csstream.cli.options import Failure, Instant, epoch_ms, load_policies, policy_options
 from csstream.cli.output import print_json
+from csstream.cli.told import connection, reading
+
+KAFKA = "kafka://"
 
 
 @click.command()
@@ -52,24 +55,28 @@ def replay(
 ) -> None:
     """Audit logs of events: every figure of every agent and day, and the facts behind it.
 
-    LOG is a .jsonl file, plain, .gz or .zst, or - for standard input. Several --policy compare what-if side by side.
+    LOG is a .jsonl file, plain, .gz or .zst, - for standard input, or the topics themselves: kafka://HOST:PORT, with
+    a prefix of their names after a slash. Several --policy compare what-if side by side.
 
     \b
     csstream replay day.jsonl --out audit/
     csstream replay *.jsonl.gz --out audit/ --policy tmall --set long_wait=none
     csstream replay day.jsonl --out what-if/ --policy handbook --policy jd
+    csstream replay kafka://127.0.0.1:9092 --from 2026-11-21 --out audit/
     """
     from csstream.replay.job import Job, ReplayError
     from csstream.replay.run import run
 
     chosen = load_policies(policies, settings)
+    from_ms = None if since is None else epoch_ms(since, chosen[0])
     try:
         job = Job(
             inputs=logs,
             out=out,
             policies=chosen,
             workers=workers or len(os.sched_getaffinity(0)),
-            from_ms=None if since is None else epoch_ms(since, chosen[0]),
+            opened={log: _topics(log, from_ms) for log in logs if log.startswith(KAFKA)},
+            from_ms=from_ms,
             to_ms=None if until is None else epoch_ms(until, chosen[0]),
         )
     except ValueError as error:
@@ -83,6 +90,17 @@ def replay(
         print_json(asdict(summary))
     elif not quiet:
         _print_summary(summary)
+
+
+def _topics(log: str, from_ms: int | None) -> BinaryIO:
+    """The records of the inputs at a broker as lines; how it is reached is said by the environment and its file."""
+    from csstream.kafka.log import LogStream
+    from csstream.kafka.topics import named
+
+    broker, _, prefix = log.removeprefix(KAFKA).partition("/")
+    told = reading({"setting_broker": broker})
+    stream = LogStream(connection(told), named(prefix or told.topics_prefix)[0], from_ms)
+    return cast("BinaryIO", stream)
 
 
 @contextmanager

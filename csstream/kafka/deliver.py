@@ -34,6 +34,7 @@ async def deliver(
     try:
         await producer.start()
     except (KafkaError, OSError) as error:
+        await producer.stop()
         raise connection.unreachable(error) from error
     number = 0
     try:

@@ -232,8 +232,8 @@ class _Partition:
         consumer = AIOKafkaConsumer(
             **self._connection.settings("csstream-rebuild"), group_id=self._group, enable_auto_commit=False
         )
-        await consumer.start()
         try:
+            await consumer.start()
             ends = await consumer.end_offsets(self._places())
             shown = {place: await consumer.committed(place) or 0 for place in self._places()}
         finally:
@@ -318,8 +318,8 @@ class _Partition:
             auto_offset_reset="earliest",
             fetch_max_wait_ms=50,
         )
-        await reader.start()
         try:
+            await reader.start()
             yield reader
         finally:
             await reader.stop()

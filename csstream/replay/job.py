@@ -1,9 +1,9 @@
 """What is asked of a replay, and what comes back. Plain values, so that a command line or a test can make them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from csstream.policy import Policy
 
@@ -30,6 +30,8 @@ class Job:
     workers: int = 1
     from_ms: int | None = None
     to_ms: int | None = None
+    opened: Mapping[str, BinaryIO] = field(default_factory=dict)
+    """Inputs that are no files, by name, as they are read."""
     block_bytes: int = 16 * MIB
     range_bytes: int = 16 * MIB
 

@@ -61,7 +61,8 @@ class Block:
 class Source:
     """One input as it is read: how much of it, and its digest once it is through."""
 
-    def __init__(self, number: int, name: str) -> None:
+    def __init__(self, number: int, name: str, opened: BinaryIO | None = None) -> None:
+        """`opened` is read in place of a file of that name: a source that only its own driver knows."""
         self.number = number
         self.name = name
         self.shown = "<stdin>" if name == "-" else name
@@ -70,9 +71,10 @@ class Source:
         self.read = 0
         self.sha256 = ""
         self.packed = ""
-        if name == "-":
-            self._file: BinaryIO = sys.stdin.buffer
-            self._began = b""
+        if opened is not None:
+            self._file: BinaryIO = opened
+        elif name == "-":
+            self._file = sys.stdin.buffer
         else:
             try:
                 file = Path(name).open("rb", buffering=0)  # noqa: SIM115 - closed by `close`
@@ -84,7 +86,10 @@ class Source:
             except OSError as error:
                 raise ReplayError(f"{name}: cannot be read: {error.strerror}; check the path") from None
             self._file = file
-        self._began = self._take(4)
+        try:
+            self._began = self._take(4)
+        except OSError as error:
+            raise ReplayError(f"{name}: {error}") from None
         self.packed = (
             "gzip" if self._began[:2] == b"\x1f\x8b" else "zstd" if self._began == b"\x28\xb5\x2f\xfd" else ""
         )

@@ -185,7 +185,7 @@ class _Replay:
     def _read(self) -> None:
         with ExitStack() as stack:
             for number, name in enumerate(self.job.inputs):
-                source = Source(number, name)
+                source = Source(number, name, self.job.opened.get(name))
                 stack.callback(source.close)
                 self.sources.append(source)
             sizes = [source.size for source in self.sources]

@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from csstream.cli import cli
 from csstream.simulate import Plan, lines
 from tests.kafka.fleet import Fleet, Process, wait_until
 
@@ -76,6 +78,26 @@ def test_a_worker_publishes_what_a_replay_says_and_shows_it(broker: str, tmp_pat
         assert time.monotonic() - began_s < 10
         assert len(fleet.read("dead-letters")) >= len(rejected)
         assert_equals_replay(fleet)
+        assert_topics_can_be_audited(fleet)
+
+
+def assert_topics_can_be_audited(fleet: Fleet) -> None:
+    """`replay kafka://` gives what a replay of the same records in a file gives."""
+    out, empty = fleet.folder / "from-topics", fleet.folder / "empty"
+    source = f"kafka://{fleet.connection.broker}/{fleet.name}."
+    run = CliRunner().invoke(cli, ["replay", source, "--out", str(out), "--quiet", "--workers", "1"])
+    assert run.exit_code == 0, run.output
+    assert (out / "facts.jsonl").read_bytes() == (fleet.folder / "audit" / "facts.jsonl").read_bytes()
+    later = ["replay", source, "--out", str(empty), "--from", "2027-01-01", "--json"]
+    run = CliRunner().invoke(cli, later)
+    assert run.exit_code == 0, run.output
+    assert (empty / "facts.jsonl").read_bytes() == b""
+
+
+def test_an_audit_of_a_broker_that_is_not_there_says_so(tmp_path: Path) -> None:
+    run = CliRunner().invoke(cli, ["replay", "kafka://127.0.0.1:1", "--out", str(tmp_path / "out")])
+    assert run.exit_code == 1
+    assert "no broker at 127.0.0.1:1 lets us in" in run.output
 
 
 def shops_shown(worker: Process) -> set[str]:
