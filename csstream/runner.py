@@ -7,11 +7,11 @@ a time, and a record that fails alone becomes a dead letter `internal`, so that 
 
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
 from csstream.core.board import Board
-from csstream.core.engine import ALL, Engine, Process, Record, Step
+from csstream.core.engine import ALL, Engine, Process, Record, Step, rows_by_family
 from csstream.ledgers import FencedError, Ledger, LedgerError
 from csstream.merge import Merge
 from csstream.policy import Policy
@@ -56,6 +56,9 @@ class Runner:
         """Steps thrown away, by reason."""
         self.last: Record | None = None
         """The last record of the last step that took any."""
+        self.rows = Counter[str]()
+        """Rows kept, by family."""
+        self._keys: set[bytes] = set()
         self.worked_s = 0.0
         """What the core took for the last step (seconds)."""
         self.positions: dict[str, int] = dict.fromkeys(topics, 0)
@@ -95,6 +98,8 @@ class Runner:
         self._engine = None
         rows, positions = await self._ledger.open()
         self._engine = Engine(self.policy, rows, self.process, self._misplaced)
+        self._keys = set(rows)
+        self.rows = rows_by_family(tuple(rows))
         self.positions = {topic: positions.get(topic, 0) for topic in self._topics}
 
     def feed(
@@ -209,8 +214,17 @@ class Runner:
         await self._ledger.commit(step, positions)
         self.positions = positions
         self._reloads = 0
+        self._count(step.rows)
         if self.on_step is not None:
             self.on_step(step)
+
+    def _count(self, rows: Mapping[bytes, bytes | None]) -> None:
+        ended = [key for key, row in rows.items() if row is None and key in self._keys]
+        begun = [key for key, row in rows.items() if row is not None and key not in self._keys]
+        self._keys.difference_update(ended)
+        self._keys.update(begun)
+        self.rows.update(rows_by_family(begun))
+        self.rows.subtract(rows_by_family(ended))
 
     async def _recover(self, records: list[Record], error: Exception) -> None:
         """Throw the engine away and go on from what the ledger holds."""

@@ -126,3 +126,13 @@ def test_a_step_that_was_lost_shows_a_new_board() -> None:
     assert next(iter(shown[0])) == next(iter(shown[-1])) == BEGIN
     assert b'["wait","s","c"]' in shown[0]
     assert b'["wait","s","c"]' not in shown[-1]
+
+
+def test_rows_are_counted_by_family_and_a_new_owner_counts_the_same() -> None:
+    store = Store()
+    runner = opened(store)
+    feed(runner, records_of(chat(*LINES)))
+    settle(runner, None)
+    assert sum(runner.rows.values()) == len(store.rows)
+    assert runner.rows["customer"] <= 3
+    assert +opened(store).rows == +runner.rows

@@ -197,6 +197,7 @@ class Partition:
                 await self._load()
                 await self._work()
             except FencedError as error:
+                self._counts.failed["fenced"] += 1
                 wait_s, level = FENCED_S, logging.WARNING
                 self._down("loading", error, level)
             except (RefusedError, LostError) as error:

@@ -24,18 +24,23 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[str]:
-    """The address of a broker."""
-    given = os.environ.get("CSSTREAM_TEST_KAFKA")
-    if given:
-        yield given
+def node() -> Iterator[Node | None]:
+    """A node of this run; None where CSSTREAM_TEST_KAFKA names a broker."""
+    if os.environ.get("CSSTREAM_TEST_KAFKA"):
+        yield None
         return
     try:
         node = Node()
     except NoKafkaError as error:
         pytest.skip(str(error))
     with node:
-        yield node.address
+        yield node
+
+
+@pytest.fixture(scope="session")
+def broker(node: Node | None) -> str:
+    """The address of a broker."""
+    return os.environ["CSSTREAM_TEST_KAFKA"] if node is None else node.address
 
 
 @pytest.fixture(scope="session")

@@ -93,8 +93,12 @@ class Process:
 class Fleet:
     """Topics, a group and its workers. A context: all its workers are gone after it."""
 
-    def __init__(self, broker: str, folder: Path, *, settings: Sequence[str] = ()) -> None:
+    def __init__(
+        self, broker: str, folder: Path, *, settings: Sequence[str] = (), reached: str | None = None
+    ) -> None:
+        """`reached`: where the workers reach the broker, if not there where the test does."""
         self.connection = Connection(broker)
+        self.reached = reached
         self.name = f"fleet-{secrets.token_hex(4)}"
         self.inputs, self.outputs, self.topics = named(f"{self.name}.")
         self.workers: list[Process] = []
@@ -106,8 +110,8 @@ class Fleet:
     def start(self, *settings: str) -> Process:
         """One more worker."""
         command = [
-            sys.executable, "-m", "csstream", "worker", "--broker", self.connection.broker, "--application",
-            self.name, "--topics-prefix", f"{self.name}.", "--metrics-port", "0", *self._settings, *settings,
+            sys.executable, "-m", "csstream", "worker", "--broker", self.reached or self.connection.broker,
+            "--application", self.name, "--topics-prefix", f"{self.name}.", "--metrics-port", "0", *self._settings, *settings,
         ]  # fmt: skip
         worker = Process(command, self.folder / f"worker-{len(self.workers)}.log")
         self.workers.append(worker)

@@ -32,10 +32,15 @@ SETTINGS = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+listener.name.sasl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl.plain.sasl.jaas.config={plain} required user_{user}="{password}";
+listener.name.sasl.scram-sha-256.sasl.jaas.config={scram} required;
+listener.name.sasl.scram-sha-512.sasl.jaas.config={scram} required;
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -51,6 +56,13 @@ log.cleaner.dedupe.buffer.size=8388608
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 """
+
+
+USER, PASSWORD = "csstream", "correct-horse"
+"""Who may come in where names are asked for."""
+
+PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
+SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
 
 class NoKafkaError(Exception):
@@ -134,10 +146,14 @@ class Node:
         self._process: subprocess.Popen[bytes] | None = None
         port, controller = free_ports()
         self.address = f"127.0.0.1:{port}"
+        sasl, _ = free_ports()
+        self.sasl_address = f"127.0.0.1:{sasl}"
         self._settings = Path(self._folder.name, "server.properties")
         self._told = Path(self._folder.name, "node.log")
         data = Path(self._folder.name, "data")
-        self._settings.write_text(settings.format(port=port, controller=controller, data=data), "utf-8")
+        given = {"port": port, "sasl": sasl, "controller": controller, "data": data}
+        known = {"plain": PLAIN, "scram": SCRAM, "user": USER, "password": PASSWORD}
+        self._settings.write_text(settings.format(**given, **known), "utf-8")
 
     def _command(self, main: str, *args: str) -> list[str]:
         return [
@@ -149,6 +165,8 @@ class Node:
         """Format the folder, start, and wait until the node answers. Raises RuntimeError with what it said."""
         with self._told.open("ab") as told:
             format_folder = ["format", "-t", CLUSTER, "-c", str(self._settings)]
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+                format_folder += ["--add-scram", f"{mechanism}=[name={USER},password={PASSWORD}]"]
             tool = self._command("kafka.tools.StorageTool", *format_folder)
             if subprocess.run(tool, stdout=told, stderr=told, timeout=UP_S).returncode != 0:
                 raise RuntimeError(self._failure())

@@ -72,6 +72,7 @@ def test_a_worker_publishes_what_a_replay_says_and_shows_it(broker: str, tmp_pat
         }
         assert worker.metric("messages_total") <= len(messages)
         assert worker.metric("partitions", state="ready") == 4
+        assert worker.metric("rows", kind="shop") == 8
         began_s = time.monotonic()
         worker.send(signal.SIGTERM)
         assert worker.process.wait(10) == 0
