@@ -8,7 +8,7 @@ Key and document are JSON, and a new board begins with the key `["begin"]`: what
 is no more, no longer holds. A reader forgets it then, and needs nobody to remember what has to be taken back.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 
 import msgspec
@@ -141,44 +141,58 @@ class Board:
         levels = [(level.over_ms, level.severity) for level in engine.policy.levels]
         waits: dict[tuple[str, str], tuple[tuple[object, ...], bytes]] = {}
         for name, shop in engine.shops.items():
-            open_ = [c for c in shop.waiting() if not c.conversation.state.closing]
+            open_ = _open_waits(shop)
             document = ShopDocument(
                 shop=name,
                 day=shop.row.day,
                 timezone=engine.policy.timezone,
                 policy=engine.policy.tag,
                 levels=levels,
-                figures=_figures(shop, None, open_),
+                figures=_figures(shop, None, [since for since, _, _ in open_]),
                 stopped_ms=shop.row.clock_ms
                 if shop.row.clock_ms < now_ms - engine.policy.live_within_ms
                 else None,
             )
             yield encode_key(("shop", name)), _encode(document)
             yield from _agents(shop, open_)
-            for customer in nsmallest(WAITS, open_, key=_age):
-                known = self._waits.get((name, customer.name))
+            for _, who, _ in nsmallest(WAITS, open_):
+                known = self._waits.get((name, who))
+                customer = shop.customers[who]
                 s = customer.conversation.state
                 mark = (s.since, s.first_id, s.holder, len(s.legs), s.messages, len(s.evidence))
                 if known is None or known[0] != mark:
                     known = mark, _encode(_wait(customer))
-                waits[name, customer.name] = known
-                yield encode_key(("wait", name, customer.name)), known[1]
+                waits[name, who] = known
+                yield encode_key(("wait", name, who)), known[1]
         self._waits = waits
 
 
-def _age(customer: Customer) -> tuple[int, str]:
-    return customer.conversation.state.since, customer.name
+Open = tuple[int, str, str]
+"""An open `normal` wait: since, customer, holder (empty: the queue)."""
 
 
-def _agents(shop: Shop, open_: list[Customer]) -> Iterator[tuple[bytes, bytes]]:
+def _open_waits(shop: Shop) -> list[Open]:
+    """All of them, in one pass: a storm has many thousands."""
+    found = []
+    for customer in shop.waiting():
+        s = customer.conversation.state
+        if not s.closing:
+            found.append((s.since, customer.name, s.holder or ""))
+    return found
+
+
+def _agents(shop: Shop, open_: list[Open]) -> Iterator[tuple[bytes, bytes]]:
     """Agents with a customer waiting, with figures today, or who are there."""
-    held: dict[str, list[Customer]] = {}
-    for customer in open_:
-        holder = customer.conversation.state.holder
-        if holder is not None:
-            held.setdefault(holder, []).append(customer)
+    held: dict[str, list[int]] = {}
+    for since, _, holder in open_:
+        if holder:
+            held.setdefault(holder, []).append(since)
     there = {agent for agent, row in shop.agents.items() if row.state not in ("", "offline")}
-    counted = {agent for _, agent in shop.today.rows if agent is not None}
+    counted = {
+        agent
+        for (_, agent), scores in shop.today.rows.items()
+        if agent is not None and (scores.consulted or scores.waits or scores.responses)
+    }
     for agent in sorted(held.keys() | there | counted):
         known = shop.agents.get(agent)
         document = AgentDocument(
@@ -191,10 +205,9 @@ def _agents(shop: Shop, open_: list[Customer]) -> Iterator[tuple[bytes, bytes]]:
         yield encode_key(("agent", shop.name, agent)), _encode(document)
 
 
-def _figures(shop: Shop, agent: str | None, open_: Iterable[Customer]) -> Figures:
-    """Of an agent, or of the shop (None)."""
+def _figures(shop: Shop, agent: str | None, instants: Sequence[int]) -> Figures:
+    """Of an agent, or of the shop (None), with the instants since which customers wait."""
     scores = shop.today.rows.get((shop.today.day, agent)) or Scores()
-    instants = [customer.conversation.state.since for customer in open_]
     samples = scores.responses
     return Figures(
         open_waits=len(instants),

@@ -81,6 +81,13 @@ const WORDS = {
   expired: ["expired", "已过期"],
   moot: ["moot", "无需回复"],
   bot: ["answered by the bot", "机器人回复"],
+  done: ["done", "已催付"],
+  missed: ["missed", "已错过"],
+  paid: ["paid", "已付款"],
+  cancelled: ["cancelled", "已取消"],
+  closed: ["closed", "已关闭"],
+  confirmed: ["confirmed", "已确认"],
+  withdrawn: ["withdrawn", "已撤销"],
   cleared: ["cleared", "已解除"],
   passed: ["passed", "已过时"],
 
