@@ -422,7 +422,7 @@ class Book:
         owner = owner_of(terms, order)
         refunds = order.refunds_fen()
         known = [amount for _, amount in refunds if amount is not None]
-        evidence = order.evidence if owner.reply is None else [*order.evidence, owner.reply]
+        evidence = [*order.evidence] if owner.reply is None else [*order.evidence, owner.reply]
         return facts.Order(
             fact=f"order|{self.shop}|{self.customer}|{order.name}",
             rev=1,
@@ -465,7 +465,7 @@ class Book:
                 customer=self.customer,
                 ts=asking.due,
                 policy=self.rules.tag,
-                evidence=asking.evidence,
+                evidence=[*asking.evidence],
                 order=order.name,
                 stage=asking.stage,
                 due=asking.due,
