@@ -19,6 +19,7 @@ from csstream.core.changes import Change, View, Word
 from csstream.core.conversation import NEVER, Concluded, Conversation, Rules, State
 from csstream.core.facts import AnyFact, Flag, Wait
 from csstream.core.orders.account import Account, judge
+from csstream.core.orders.book import Book
 from csstream.core.orders.desk import Desk
 from csstream.core.rows import (
     CustomerRow,
@@ -140,8 +141,13 @@ class Customer:
             pending.sort(key=canonical)
         first, last = canonical(pending[0]), canonical(pending[-1])
         simple = self.simple and first[0] > self.worked and first > self.last
-        if self.account is not None or any(type(event) is Order for event in pending):
-            simple = self._books_in_turn(pending, first, settled_ms, desk) and simple
+        told = None
+        if self.account is not None:
+            simple = simple and self._book_in_turn(self.account, pending, first)
+        elif any(type(event) is Order for event in pending):
+            self.account = desk.begin(self.name)
+            told = self._first_book(self.account, pending, settled_ms) if simple else None
+            simple = told is not None
         kept = [encode_event(event) for event in pending]
         self.fresh += len(kept)
         self.oldest = min(self.oldest, first[0])
@@ -150,7 +156,9 @@ class Customer:
         self.simple = True
         if simple:
             self.events += kept
-            if self.account is not None:
+            if told is not None and self.account is not None:
+                self.account.replace(told, step, desk, last[0])
+            elif self.account is not None:
                 self.account.play(pending, settled_ms, step, desk)
             self.conversation.tell(pending, changes)
             self._conclude(step)
@@ -162,18 +170,22 @@ class Customer:
             self._correct(pending, kept, settled_ms, step, desk, changes)
         return kept, first[0], last[0]
 
-    def _books_in_turn(
-        self, events: Sequence[Event], first: tuple[int, int, str], settled_ms: int, desk: Desk
-    ) -> bool:
-        """Whether the book, if need be a new one, can just go on: else all is told anew."""
-        account = self.account
-        if account is None:
-            self.account = desk.begin(self.name)
-            return not self.events and not self.base  # what was said before belongs in the book too
-        if first[0] <= account.worked or account.restates(events, settled_ms):
+    def _book_in_turn(self, account: Account, events: Sequence[Event], first: tuple[int, int, str]) -> bool:
+        """Whether the book can just go on: else all is told anew."""
+        if first[0] <= account.worked or account.restates(events, self.conversation.state.day):
             return False
         # Events of orders take effect in another sequence than the canonical one, if they share an instant.
         return not (first[0] == self.last[0] and first[1] == self.last[1] == ORDER)
+
+    def _first_book(
+        self, account: Account, events: Sequence[Event], settled_ms: int
+    ) -> tuple[Book, int] | None:
+        """The first book of a customer, who so far only talked; None if it restates what was published of that."""
+        known = [*map(decode_event, self.events), *events]
+        told = account.told_anew(self.book_events(known), settled_ms)
+        today = self.conversation.state.day
+        inquiries = told[0].state.inquiries.items()
+        return None if any(day != today and inquiry.ordered != "no" for day, inquiry in inquiries) else told
 
     def _conclude(self, step: ShopStep) -> None:
         """Publish what the fold has just concluded in order of time."""

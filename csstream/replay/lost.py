@@ -54,7 +54,9 @@ class LostList:
                 continue
             day = self._calendar.day(consult.ts)
             own = [
-                wait for wait in waits if day.start_ms <= wait.since < day.end_ms and wait.outcome != "void"
+                wait
+                for wait in waits
+                if day.start_ms <= wait.since < day.end_ms and wait.normal and wait.outcome != "void"
             ]
             longest = max(((clock if w.until is None else w.until) - w.since for w in own), default=0)
             if longest <= self._bar:
@@ -66,7 +68,7 @@ class LostList:
                     consult.day,
                     consult.customer,
                     longest,
-                    sum(wait.outcome in ("abandoned", "expired", "open") for wait in own if wait.normal),
+                    sum(wait.outcome in ("abandoned", "expired", "open") for wait in own),
                     _speaker(max(said, key=canonical)) if said else CUSTOMER,
                     tuple(consult.evidence),
                 )

@@ -160,12 +160,12 @@ class Account:
 
     # ---- what of it is seen -----------------------------------------------------------------------------
 
-    def restates(self, events: Iterable[Event], settled_ms: int) -> bool:
-        """Whether a new order may change what was published of the days before it."""
+    def restates(self, events: Iterable[Event], today: str) -> bool:
+        """Whether a new order may change what was published of the days before the one under way, `today`."""
         created = [e.ts_ms for e in events if isinstance(e, Order) and e.status == "created"]
         return any(
-            inquiry.ordered != "same_day" and inquiry.day_end <= settled_ms and ts < inquiry.final
-            for inquiry in self.book.state.inquiries.values()
+            day != today and inquiry.ordered != "same_day" and ts < inquiry.final
+            for day, inquiry in self.book.state.inquiries.items()
             for ts in created
         )
 

@@ -6,6 +6,7 @@ reminders are the customer's, so all his orders lie in one book and their dues a
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct, field, msgpack
@@ -493,9 +494,10 @@ def _when(order: Purchase) -> tuple[int, int, str]:
 
 def _in_effect(events: Sequence[Event]) -> Sequence[Event]:
     """The events with those of orders at one instant in the sequence in which they take effect."""
-    if len(events) < 2:
-        return events
-    return sorted(events, key=_effect)
+    for event, after in pairwise(events):
+        if type(event) is Order and type(after) is Order and event.ts == after.ts:
+            return sorted(events, key=_effect)
+    return events
 
 
 def _effect(event: Event) -> tuple[int, int, int, str]:
