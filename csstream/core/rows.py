@@ -127,7 +127,7 @@ FAMILIES = (
     Family(
         "book",
         "shop, customer who ordered",
-        "500 and 250 an order",
+        "300 with one order, 540 while its chat is kept",
         "attribution.order_ttl + 2 x (wait_ttl + gap + horizon) after his last order's last event",
     ),
     Family("shop", "shop", "60", "never"),

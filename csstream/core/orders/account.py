@@ -22,10 +22,10 @@ from csstream.events import Dun, Event, Order
 
 
 class BookRow(Struct, array_like=True):
-    """An account: the book as it stands, and before the oldest kept event (empty: nothing was known)."""
+    """An account: the book as it stands, and before the oldest kept event (empty: nothing was known; None: the same)."""
 
     state: bytes
-    base: bytes
+    base: bytes | None
     worked: int
     due: int
     newest: int
@@ -50,7 +50,9 @@ class Account:
     def __init__(
         self, rules: Rules, crew: Crew, shop: str, customer: str, row: BookRow | None = None
     ) -> None:
-        self.base = b"" if row is None else row.base
+        self.base = b""
+        if row is not None:
+            self.base = row.state if row.base is None else row.base
         state = State() if row is None else decode_state(row.state)
         self.book = Book(rules, crew, shop, customer, state)
         self.revs: dict[str, tuple[int, int]] = {} if row is None else row.revs
@@ -68,9 +70,10 @@ class Account:
     def row(self) -> BookRow:
         """What has to be kept to go on after a restart."""
         self.changed = False
+        state = encode_state(self.book.state)
         return BookRow(
-            encode_state(self.book.state),
-            self.base,
+            state,
+            None if self.base == state else self.base,
             self.worked,
             self.book.next_due(),
             self.newest,
