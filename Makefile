@@ -62,7 +62,7 @@ peers: $(READY) ## the worker beside Faust, Quix, bytewax and Kafka Streams, on 
 mutants: $(READY) ## break each rule of the core, one at a time: a test must notice
 	$(BIN)/python -m tests.mutants
 
-CORE := calendar rules conversation canon audit scoreboard step chapters seen customer shop engine
+CORE := calendar conversation canon audit scoreboard step chapters seen customer shop engine
 
 compiled: $(READY) ## the core as machine code, beside its text (needs a C compiler); csstream.core.COMPILED says so
 	@$(MAKE) --no-print-directory pure

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from csstream.core.calendar import Calendar, Day
 from csstream.core.conversation import State
 from csstream.core.facts import AnyFact, Consult, Order, Reception, Reminder, Wait
-from csstream.core.scores import Scores, Scratch
+from csstream.core.scores import Scores
 from csstream.policy import Policy
 
 WITHIN_MS = 30_000
@@ -236,7 +236,14 @@ class Scoreboard:
             self.row(day, agent).unpaid_open += sign
 
 
+_NO_SAMPLES: list[int] = []
+_NOWHERE = Scores(responses=_NO_SAMPLES, first_responses=_NO_SAMPLES)
+"""The row of what counts nowhere; its numbers mean nothing, and it keeps no samples."""
+
+
 def _sample(samples: list[int], ms: int, sign: int) -> None:
+    if samples is _NO_SAMPLES:
+        return
     if sign > 0:
         samples.append(ms)
     else:
@@ -352,6 +359,3 @@ def _expect_one(found: Expected, agent: str | None, figure: int) -> None:
     if row is None:
         row = found[agent] = [0, 0, 0, 0, 0, 0, 0]
     row[figure] += 1
-
-
-_NOWHERE = Scratch()

@@ -68,22 +68,6 @@ SHOP_ONLY = frozenset(
 """Counts that the rows of agents do not have (SPEC 10)."""
 
 
-class _Forgetful(list[int]):
-    def append(self, value: int, /) -> None:
-        """Nothing is kept."""
-
-    def remove(self, value: int, /) -> None:
-        """Nothing is there to be removed."""
-
-
-class Scratch(Scores):
-    """A row to count in and throw away: what counts nowhere."""
-
-    def __post_init__(self) -> None:
-        self.responses = _Forgetful()
-        self.first_responses = _Forgetful()
-
-
 def mean_s(total_ms: int, number: int) -> float | None:
     """Mean in seconds, correctly rounded; None without a sample."""
     return total_ms / (1000 * number) if number else None
