@@ -1,0 +1,215 @@
+"""The life of a partition beside a consumer that a test plays: what time it is, who waits for whom, what is read again."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+from faust.types import TP
+
+from csstream.core.engine import Record
+from csstream.kafka import partition as module
+from csstream.kafka.consumer import Consumer, Look, RecordList
+from csstream.kafka.partition import Counts, Partition
+from csstream.ledgers.memory import MemoryLedger, Store
+from csstream.policy import load
+from csstream.runner import Runner
+
+TOPICS = ("cs.chat", "cs.orders", "cs.agents")
+CHAT, ORDERS, AGENTS = (TP(topic, 0) for topic in TOPICS)
+
+
+class Ledger(MemoryLedger):
+    """In memory; the group sees everything at once."""
+
+    behind = False
+
+
+class Source:
+    """What a partition sees of a consumer, and what it asks of it."""
+
+    def __init__(self) -> None:
+        self.looks: dict[TP, Look] = {}
+        self.sought: list[dict[TP, int]] = []
+        self.full: list[TP] = []
+        self.resumed: list[TP] = []
+
+    async def read_from(self, positions: Mapping[TP, int]) -> None:
+        self.sought.append(dict(positions))
+
+    def on_buffer_full(self, place: TP) -> None:
+        self.full.append(place)
+
+    def on_buffer_drop(self, place: TP) -> None:
+        self.resumed.append(place)
+
+    def tell(
+        self, place: TP, position: int, end: int, *, handed: int = -1, answered_ms: int | None = None
+    ) -> None:
+        """The broker answered."""
+        self.looks[place] = Look(position, handed, end, now_ms() if answered_ms is None else answered_ms)
+
+
+class Stage:
+    """A partition and what it stands on."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.store, self.source, self.counts = Store(), Source(), Counts()
+        ledger = Ledger(self.store)
+        self.runner = Runner(load("handbook"), ledger, TOPICS, failed=self.counts.failed)
+        self.partition = Partition(
+            0,
+            self.runner,
+            cast("Any", ledger),
+            cast("Consumer", self.source),
+            TOPICS,
+            self.counts,
+            **settings,
+        )
+        self.partition.gather_s = 0.01
+
+    def put(self, place: TP, *records: Record, begin: int | None = None) -> None:
+        """A list is handed on."""
+        fetched = [
+            SimpleNamespace(
+                topic=r.topic, partition=0, offset=r.offset, value=r.value, timestamp=r.time_ms, timestamp_type=0,
+                key=None, headers=(),
+            )
+            for r in records
+        ]  # fmt: skip
+        first, last = records[0].offset, records[-1].offset
+        fetched_list = RecordList(cast("Any", fetched), first if begin is None else begin, last + 1, 1)
+        self.partition.put(fetched_list)
+        look = self.source.looks.get(place)
+        self.source.tell(place, last + 1, last + 1 if look is None else look.stable_end, handed=last + 1)
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def message(offset: int, at_ms: int, topic: str = "cs.chat", event_ms: int | None = None) -> Record:
+    """A customer's message, on any topic."""
+    event = {"id": f"{topic}{offset}", "type": "message", "ts": at_ms if event_ms is None else event_ms}
+    event |= {"shop": "s", "customer": "c", "sender": "customer"}
+    return Record(topic, 0, offset, msgspec.json.encode(event), at_ms)
+
+
+async def until(holds: Callable[[], Any]) -> None:
+    """Wait until it holds."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - what holds is not ours to signal
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    """A partition that is ready, with topics that are empty."""
+    stage = Stage(max_wait_s=0.3)
+    await until(lambda: stage.source.sought)
+    for place in (CHAT, ORDERS, AGENTS):
+        stage.source.tell(place, 0, 0)
+    yield stage
+    await stage.partition.stop()
+
+
+async def test_it_reads_on_from_where_its_rows_are(stage: Stage) -> None:
+    assert stage.source.sought == [{CHAT: 0, ORDERS: 0, AGENTS: 0}]
+    assert stage.partition.state == "ready"
+
+
+async def test_where_all_is_read_the_broker_s_last_answer_is_the_time(stage: Stage) -> None:
+    at = now_ms() - 5_000
+    stage.source.tell(ORDERS, 0, 0, answered_ms=at)
+    await until(lambda: stage.partition.clock_ms == at)
+
+
+async def test_a_feed_that_cannot_be_read_stops_the_clock(stage: Stage) -> None:
+    at = now_ms() - 60_000
+    stage.put(CHAT, message(0, at))
+    await until(lambda: stage.runner.positions["cs.chat"] == 1)
+    stage.source.tell(CHAT, 1, 100, handed=1)  # more is there, and does not come
+    await until(lambda: stage.partition.clock_ms == at)
+    ticks = stage.partition.applied
+    await asyncio.sleep(0.5)
+    assert stage.partition.clock_ms == at
+    assert stage.partition.applied == ticks, "nothing is applied, and the watchdog may know it"
+
+
+async def test_an_old_log_is_worked_off_by_its_own_time(stage: Stage) -> None:
+    stage.source.tell(CHAT, 0, 100)
+    await until(lambda: stage.runner.merge.starved() == ["cs.chat"])
+    clock = stage.partition.clock_ms
+    yesterday = now_ms() - 86_400_000
+    stage.put(CHAT, *(message(n, now_ms(), event_ms=yesterday + n) for n in range(10)))
+    await until(lambda: stage.runner.positions["cs.chat"] == 10)
+    await asyncio.sleep(0.3)
+    assert stage.partition.clock_ms == clock, "records of now say nothing of when their events were"
+    assert stage.runner.engine.shops["s"].row.clock_ms == yesterday + 9
+    stage.source.tell(CHAT, 10, 10, handed=10)
+    await until(lambda: (stage.partition.clock_ms or 0) >= now_ms() - 5_000)
+
+
+async def test_topics_wait_for_one_that_cannot_be_read_but_not_for_ever(stage: Stage) -> None:
+    stage.source.tell(ORDERS, 0, 5)
+    began_s = time.monotonic()
+    stage.put(CHAT, message(0, now_ms()))
+    await until(lambda: stage.runner.positions["cs.chat"] == 1)
+    assert time.monotonic() - began_s >= 0.3
+    assert stage.counts.waived == {"cs.orders": 1}
+    stage.put(CHAT, message(1, now_ms()))
+    await until(lambda: stage.runner.positions["cs.chat"] == 2)
+    assert stage.counts.waived["cs.orders"] <= 2
+
+
+async def test_a_list_that_is_missing_is_read_again(stage: Stage) -> None:
+    at = now_ms()
+    stage.put(CHAT, message(0, at))
+    stage.put(CHAT, message(5, at))
+    await until(lambda: len(stage.source.sought) == 2)
+    assert stage.source.sought[1] == {CHAT: 1}
+    stage.put(CHAT, *(message(n, at) for n in range(1, 6)))
+    await until(lambda: stage.runner.positions["cs.chat"] == 6)
+    assert stage.partition.state == "ready"
+
+
+async def test_offsets_without_records_are_no_gap(stage: Stage) -> None:
+    at = now_ms()
+    stage.put(CHAT, message(0, at))
+    stage.put(CHAT, message(3, at), begin=1)  # at 1 and 2 are a transaction's markers
+    await until(lambda: stage.runner.positions["cs.chat"] == 4)
+    assert len(stage.source.sought) == 1
+
+
+async def test_records_that_are_gone_break_the_partition_and_are_named(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.put(CHAT, message(5, now_ms()))
+    await until(lambda: len(stage.source.sought) == 2)
+    stage.put(CHAT, message(5, now_ms()))  # the log begins there now
+    await until(lambda: stage.partition.state == "broken")
+    assert "record 0 is needed next, and 5 came; records are gone unread" in stage.partition.why
+    assert "records are gone unread" in caplog.text
+
+
+async def test_what_is_at_hand_is_bounded_and_read_on_at_half(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FULL_RECORDS", 10)
+    stage.source.tell(ORDERS, 0, 5)  # so that the chat has to wait
+    stage.put(CHAT, *(message(n, now_ms()) for n in range(11)))
+    assert stage.source.full == [CHAT]
+    assert stage.source.resumed == []
+    await until(lambda: stage.source.resumed == [CHAT])
+    assert stage.runner.merge.at_hand() == 0
+
+
+async def test_at_its_end_a_partition_waits_for_nobody(stage: Stage) -> None:
+    stage.source.tell(ORDERS, 0, 5)
+    stage.put(CHAT, message(0, now_ms()))
+    async with asyncio.timeout(3):
+        await stage.partition.stop()
+    assert stage.store.positions.get("cs.chat", 0) == 0
