@@ -40,9 +40,16 @@ class Process:
 
     def __init__(self, command: Sequence[str], told: Path) -> None:
         self.told = told
+        # Compiled modules are kept for the run, whatever the environment says: most of a start is compiling.
+        kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(told.parents[1] / "compiled")}
         with told.open("wb") as file:
             self.process = subprocess.Popen(
-                command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, cwd=Path(__file__).parents[2]
+                command,
+                stdout=file,
+                stderr=file,
+                stdin=subprocess.DEVNULL,
+                cwd=Path(__file__).parents[2],
+                env=os.environ | kept,
             )
 
     def send(self, number: signal.Signals) -> None:
