@@ -14,7 +14,7 @@ from csstream.core.crew import Crew
 from csstream.core.floor.floor import Floor
 from csstream.core.orders.account import alerts_of, judge
 from csstream.core.orders.book import Book
-from csstream.core.rules import Alert, Case, GroupOf, alerts
+from csstream.core.rules import Accused, Alert, Case, GroupOf, alerts, complaint
 from csstream.events import Event, Order
 from csstream.policy import Policy
 
@@ -63,7 +63,7 @@ class Auditor:
             told.expire(clock_ms, changes)
         finish(told, clock_ms)
         facts = told.out
-        alerts = standing_alerts(self.policy, facts, crew.group_of)
+        alerts = standing_alerts(self.policy, shop, customer, facts, crew.group_of)
         book = None
         if Order in set(map(type, standing.events)):
             book = Book(self._rules, crew, shop, customer)
@@ -100,11 +100,15 @@ def finish(told: Conversation, clock_ms: int) -> None:
     told.out.add(told.standing(clock_ms))
 
 
-def standing_alerts(policy: Policy, facts: Concluded, group_of: GroupOf) -> list[Alert]:
-    """All alerts that stand on the waits of `facts`."""
+def standing_alerts(
+    policy: Policy, shop: str, customer: str, facts: Concluded, group_of: GroupOf
+) -> list[Alert]:
+    """All alerts that stand on the waits and complaints of `facts`, all of one customer."""
     flags = {flag.wait: flag for flag in facts.flags} if facts.flags else {}
     found: list[Alert] = []
     for wait in facts.waits:
         if wait.levels or flags:
             found += alerts(Case(policy, wait, flags.get(wait.wait), group_of))
+    for name, accused in facts.complaints:
+        found += complaint(Accused(policy, shop, customer, name, accused, group_of))
     return found

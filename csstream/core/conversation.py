@@ -18,7 +18,7 @@ from csstream.core.calendar import Calendar
 from csstream.core.changes import Change, OpenWait, View, Word
 from csstream.core.facts import AnyFact, Consult, Flag, Leg, Level, Order, Reception, Reminder, Wait
 from csstream.core.orders.terms import Terms
-from csstream.events import Event, Message, Session, Transfer
+from csstream.events import Complaint, Event, Message, Session, Transfer
 from csstream.policy import Policy
 
 NEVER: Final = 1 << 60
@@ -61,6 +61,17 @@ class Closing:
         self.ts = ts
         self.agent = agent
         self.id = event_id
+
+
+class Complaining:
+    """A complaint, from the first word of it; `end` is -1 while it stands."""
+
+    def __init__(self, ts: int, agent: str | None, event_id: str, end: int, outcome: str) -> None:
+        self.ts = ts
+        self.agent = agent
+        self.id = event_id
+        self.end = end
+        self.outcome = outcome
 
 
 class Receiving:
@@ -116,11 +127,13 @@ class State:
         self.agent_days: dict[str, AgentDay] = {}
         self.inquired: bool = False  # wrote more than closing courtesies
 
+        self.complaints: dict[str, Complaining] = {}  # by id; one that is over is not opened again
+
 
 class Concluded:
     """What is concluded, in the order it was; orders and reminders as they stand, by whoever keeps the book."""
 
-    __slots__ = ("consults", "flags", "orders", "receptions", "reminders", "waits")
+    __slots__ = ("complaints", "consults", "flags", "orders", "receptions", "reminders", "waits")
 
     def __init__(
         self,
@@ -133,6 +146,7 @@ class Concluded:
         self.receptions = list(receptions)
         self.consults = list(consults)
         self.flags = list(flags)
+        self.complaints: list[tuple[str, Complaining]] = []  # for their alerts: their facts are flags
         self.orders: list[Order] = []
         self.reminders: list[Reminder] = []
 
@@ -142,6 +156,7 @@ class Concluded:
         self.receptions += other.receptions
         self.consults += other.consults
         self.flags += other.flags
+        self.complaints += other.complaints
 
     def all(self) -> list[AnyFact]:
         """Every fact."""
@@ -245,6 +260,8 @@ class Conversation:
                 self._transfer(event)
             elif type(event) is Session:
                 self._session(event)
+            elif type(event) is Complaint:
+                self._complaint(event)
 
     def tell(self, events: Sequence[Event], changes: list[Change]) -> None:
         """`play`, telling `changes` what the floor has to know: each event, and each new view of the customer."""
@@ -268,6 +285,8 @@ class Conversation:
                 self._transfer(event)
             elif type(event) is Session:
                 self._session(event)
+            elif type(event) is Complaint:
+                self._complaint(event)
             now = s.since, s.first_id, s.leg_from, s.holder, s.session_start, s.wrote, s.replied
             if now == known:
                 changes.append(Word(t, event.id, said, sent))
@@ -677,6 +696,54 @@ class Conversation:
             ordered="no",
         )
 
+    # ---- complaints -------------------------------------------------------------------------------------
+
+    def _complaint(self, e: Complaint) -> None:
+        """The first word of a complaint opens it, unless it takes it back; a later decision ends it (SPEC 8)."""
+        s = self.state
+        t = e.ts_ms
+        if s.complaints:
+            self._expire_complaints(t)
+        found = s.complaints.get(e.complaint)
+        if found is not None:
+            if found.end < 0 and e.status != "opened":
+                self._end_complaint(e.complaint, found, t, e.status)
+        elif e.status != "withdrawn":
+            agent = e.agent if type(e.agent) is str else None
+            s.complaints[e.complaint] = Complaining(t, agent, e.id, -1, "")
+            self.out.flags.append(
+                Flag(
+                    fact=f"complaint|{self.shop}|{e.complaint}",
+                    rev=1,
+                    shop=self.shop,
+                    agent=agent,
+                    customer=self.customer,
+                    ts=t,
+                    policy=self.rules.tag,
+                    evidence=[e.id],
+                    rule="complaint",
+                    since=t,
+                )
+            )
+
+    def _end_complaint(self, name: str, complaint: Complaining, t: int, outcome: str) -> None:
+        complaint.end, complaint.outcome = t, outcome
+        self.out.complaints.append((name, complaint))
+
+    def _expire_complaints(self, now: int) -> int:
+        """End the complaints that expire before `now`; when the last one did, or -1."""
+        complaints, ttl = self.state.complaints, self.rules.ttl
+        worked = -1
+        for name, complaint in complaints.items():
+            if complaint.end < 0 and complaint.ts + ttl < now:
+                worked = max(worked, complaint.ts + ttl)
+                self._end_complaint(name, complaint, complaint.ts + ttl, "expired")
+        return worked
+
+    def open_complaints(self) -> list[tuple[str, Complaining]]:
+        """The complaints that stand, by id."""
+        return [(name, found) for name, found in self.state.complaints.items() if found.end < 0]
+
     # ---- time -------------------------------------------------------------------------------------------
 
     def _enter(self, t: int) -> None:
@@ -686,14 +753,15 @@ class Conversation:
             self._open_day(t)
 
     def pass_time(self, now: int) -> int:
-        """Work off, in order, every due before `now`: the wait's expiry (W15), the end of the day (W13).
+        """Work off, in order, every due before `now`: of complaints, of the wait (W15), the end of the day (W13).
 
         Returns the last of them, -1 if there was none.
         """
         s = self.state
-        worked = self._expire(now)
+        worked = self._expire_complaints(now) if s.complaints else -1
+        worked = max(worked, self._expire(now))
         if 0 <= s.day_end <= now:
-            worked = s.day_end - 1
+            worked = max(worked, s.day_end - 1)
             self._close_day()
         return worked
 
@@ -763,14 +831,18 @@ class Conversation:
             due = min(due, s.last_message + self.rules.gap)
         if s.day_end <= due and (s.wrote >= 0 or any(day.first >= 0 for day in s.agent_days.values())):
             due = s.day_end - 1
+        if s.complaints and self.rules.ttl != NEVER:
+            due = min([due, *(found.ts + self.rules.ttl for _, found in self.open_complaints())])
         return due
 
     def standing(self, now: int) -> Concluded:
         """What is not concluded when the shop's clock shows `now`, as it stands."""
         wait, flag = self.open_wait(now), self.open_flag()
-        return Concluded(
+        found = Concluded(
             [] if wait is None else [wait],
             self.receptions(),
             self.consults(),
             [] if flag is None else [flag],
         )
+        found.complaints = self.open_complaints()
+        return found

@@ -32,7 +32,7 @@ from csstream.core.rows import (
 from csstream.core.rules import Alert, Case, GroupOf, alerts
 from csstream.core.scoreboard import Expected
 from csstream.core.step import ShopStep
-from csstream.events import ORDER, Event, Message, Order, Spam, canonical
+from csstream.events import ORDER, Complaint, Event, Message, Order, Spam, canonical
 
 APPLIED, LATE, DUPLICATE, CONFLICT, TOO_LATE = "applied", "late", "duplicate", "conflict", "too_late"
 
@@ -111,7 +111,7 @@ class Customer:
                 self.newest_order = ts
             else:
                 self.newest_chat = ts
-        if result == CONFLICT or type(event) is Spam or event.id in self.marked:
+        if result == CONFLICT or type(event) in (Spam, Complaint) or event.id in self.marked:
             self.simple = False
         self.pending.append(event)
         return result
@@ -204,6 +204,12 @@ class Customer:
             for consult in out.consults:
                 step.fact(consult, None, self)
             out.consults.clear()
+        if out.complaints:  # expired; what somebody says of one is told anew
+            ended = Concluded()
+            ended.complaints = out.complaints
+            for alert in self._alerts(ended):
+                step.alert(alert, True, self)
+            out.complaints = []
         if out.flags:
             for flag in out.flags:
                 step.fact(flag, None, self)
@@ -231,7 +237,7 @@ class Customer:
         return alerts(Case(self.rules.policy, waiting, flag, self.group_of))[-1]
 
     def _alerts(self, facts: Concluded) -> list[Alert]:
-        return standing_alerts(self.rules.policy, facts, self.group_of)
+        return standing_alerts(self.rules.policy, self.shop, self.name, facts, self.group_of)
 
     def revised(self, name: str, revision: int, ts: int) -> None:
         """A fact or an alert was published more than once, or is no longer what it was at first."""
@@ -541,9 +547,11 @@ def _with_open(told: Conversation, settled_ms: int) -> Concluded:
     """The concluded waits and flags, and the open one as published at `settled_ms`."""
     waiting, flag = told.open_wait(settled_ms), told.open_flag()
     out = told.out
-    return Concluded(
+    found = Concluded(
         [*out.waits, waiting] if waiting is not None else out.waits,
         [],
         [],
         [*out.flags, flag] if flag is not None else out.flags,
     )
+    found.complaints = [*out.complaints, *told.open_complaints()]
+    return found

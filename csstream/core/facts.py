@@ -101,7 +101,7 @@ class Flag(Fact, tag="flag", kw_only=True):
     """Conduct worth a look; `fact` is the id of its alert (SPEC 8)."""
 
     rule: str
-    wait: str
+    wait: str | None = None
     since: int
 
 

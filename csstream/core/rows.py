@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from csstream.core.conversation import AgentDay, Aside, Closing, Receiving, State
+from csstream.core.conversation import AgentDay, Aside, Closing, Complaining, Receiving, State
 from csstream.core.crew import Duty, Known
 from csstream.core.facts import Leg
 from csstream.events import Event
@@ -156,6 +156,7 @@ _NESTED: dict[str, Any] = {
     "received": dict[str, Receiving],
     "shop_received": Receiving | None,
     "agent_days": dict[str, AgentDay],
+    "complaints": dict[str, Complaining],
 }
 """Fields of `State` that hold records."""
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from csstream.core.conversation import Complaining
 from csstream.core.facts import Flag, Wait
 from csstream.core.orders.purchase import Asking, Purchase
 from csstream.policy import Policy
@@ -205,6 +206,57 @@ def _named(agent: str | None) -> tuple[str, str]:
     return ("主管", "the supervisor") if agent is None else (agent, agent)
 
 
+class Accused(NamedTuple):
+    """What the rule of complaints looks at: one of them, of a customer of a shop."""
+
+    policy: Policy
+    shop: str
+    customer: str
+    name: str
+    complaint: Complaining
+    group_of: GroupOf
+
+
+def complaint(case: Accused) -> list[Alert]:
+    """`complaint`: a customer complains, and nobody has decided yet."""
+    found = case.complaint
+    over = found.end >= 0
+    named = found.agent is not None
+    return [
+        Alert(
+            alert=f"complaint|{case.shop}|{case.name}",
+            rule="complaint",
+            state="resolved" if over else "firing",
+            severity="critical",
+            shop=case.shop,
+            agent=found.agent,
+            group=case.group_of(found.agent, found.ts),
+            customer=case.customer,
+            since=found.ts,
+            ts=found.ts,
+            end=found.end if over else None,
+            outcome=found.outcome if over else None,
+            value={},
+            divert_to=None,
+            evidence=[found.id],
+            policy=case.policy.tag,
+            summary={
+                "zh": f"顾客投诉{found.agent if named else ''}：请主管查看聊天记录并尽快处理",
+                "en": f"A customer complains{f' about {found.agent}' if named else ''}: "
+                "read the conversation, and decide soon",
+            },
+        )
+    ]
+
+
+@dataclass(frozen=True)
+class ComplaintRule:
+    """The rule of kind c on complaints: its name, and what it says of a case."""
+
+    name: str
+    judge: Callable[[Accused], list[Alert]]
+
+
 @dataclass(frozen=True)
 class Rule:
     """One rule of kind c on waits: its name, and what it says of a case."""
@@ -224,6 +276,7 @@ class OrderRule:
 RULES = (
     Rule("wait", wait_levels),
     Rule("closed_while_waiting", closed_while_waiting),
+    ComplaintRule("complaint", complaint),
     OrderRule("reminder_due", reminder_due),
     OrderRule("reminder_missed", reminder_missed),
 )

@@ -91,6 +91,7 @@ class Shop:
         self._touched_agents: set[str] = set()
         self._ended: list[Key] = []
         self._waiting: set[str] = set()
+        self._complaining: set[str] = set()
         self._messages: Counter[str] = Counter()
         self._spoke: dict[str, int] = {}
 
@@ -374,6 +375,10 @@ class Shop:
                 self._waiting.add(name)
             else:
                 self._waiting.discard(name)
+            if customer.conversation.state.complaints and not customer.forgotten:
+                self._complaining.add(name)
+            else:
+                self._complaining.discard(name)
             if customer.forgotten:
                 changes["customer", self.name, name] = None
             elif customer.changed or customer.fresh >= ROW_EVERY:
@@ -547,6 +552,8 @@ class Shop:
             self._schedule(customer)
             if customer.conversation.state.since >= 0:
                 self._waiting.add(name)
+            if customer.conversation.state.complaints:
+                self._complaining.add(name)
             # The expectation is part of the saved figures of today already: remember it without counting it.
             customer.expected = self._expected(customer)
             customer.expected_on = self.today.day
@@ -621,6 +628,9 @@ class Shop:
         over: Counter[tuple[str, str]] = Counter()
         concurrent: Counter[str] = Counter()
         firing: Counter[str] = Counter({"wait": 0, "closed_while_waiting": 0} | self.floor.standing())
+        firing["complaint"] = sum(
+            len(self.customers[name].conversation.open_complaints()) for name in self._complaining
+        )
         gap = self.rules.gap
         for agent in self.tallies:
             open_waits[agent] = oldest[agent] = 0

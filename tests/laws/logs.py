@@ -68,6 +68,14 @@ def event(number: int, ts: int, draw: tuple[int, ...], shops: int) -> dict[str, 
             found["message"] = f"m{(number - 1 - a % 8) % 100:02d}"
     elif kind == 25:
         found |= {"type": "dun", "order": f"c1o{b % 3}", "channel": "chat", "agent": agent}
+    elif kind == 26 and b % 2:
+        status = ("opened", "confirmed", "withdrawn", "opened")[c % 4]
+        found |= {
+            "type": "complaint",
+            "complaint": f"{found['customer']}p{b % 3}",
+            "agent": agent,
+            "status": status,
+        }
     elif kind == 26:
         found |= {"type": "rating", "agent": agent, "score": 1 + b % 5}
     else:

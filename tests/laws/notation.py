@@ -16,6 +16,7 @@ A line is `[+N] TIME WHAT [@customer[/shop]] [#id] [field=value ...] [| text]`:
     `presence A online capacity=3`  also the way to move the shop's clock without a word to anyone
     `shift A 08:30:00-17:30:00`, `shift A w1 08:30:00-17:30:00 duty=true`   a shift of that day; its id
     `profile A early`, `profile A number=2`   an agent's group, or number
+    `complaint A opened`         of the complaint p1
 * `@d`, `@d/t`: customer d, shop t (else `c` and `s`).
 * `#m1`: the event's id; else `e001`, `e002`, ... by its line, so that ids sort like lines.
 * `kind=emoji authorised=false sku=x`: any further field; the value is read as JSON if it is JSON.
@@ -107,6 +108,8 @@ def says(words: list[str], line: str) -> dict[str, Any]:
             start, _, end = span.partition("-")
             name = shift[0] if shift else f"of {agent}"
             return {"type": "shift", "agent": agent, "shift": name, "start": start, "end": end}
+        case ["complaint", agent, status]:
+            return {"type": "complaint", "agent": who(agent), "status": status, "complaint": "p1"}
         case ["profile", agent, group]:
             return {"type": "profile", "agent": agent, "group": group}
         case [agent, "note"]:

@@ -107,7 +107,7 @@ def audit(events: Sequence[Mapping[str, object]], policy: Policy) -> Audit:
         row[column] += n
     from tests.laws.oracle_floor import floor_alerts  # its second half, which stands on this one
 
-    result.alerts += floor_alerts(standing, policy)
+    result.alerts += [*complaint_alerts(standing, policy), *floor_alerts(standing, policy)]
     result.alerts.sort(key=lambda alert: (alert["ts"], alert["alert"]))
     return result
 
@@ -600,6 +600,45 @@ def closed_alerts(story: Story, wait: Wait) -> list[Row]:
         # "the event's agent, else the holder"
         for agent in [holder_at(wait, ts) if event.get("agent") is None else event["agent"]]
     ]
+
+
+def complaint_alerts(standing: Sequence[Event], policy: Policy) -> list[Row]:
+    """ "its first `opened` or `confirmed`"; "a later `confirmed` or `withdrawn`; `wait_ttl` after `ts`"."""
+    found = []
+    words = [e for e in standing if e["type"] == "complaint"]
+    for shop, customer, name in sorted({(e["shop"], e["customer"], e["complaint"]) for e in words}):
+        own = sorted(
+            (e for e in words if (e["shop"], e["customer"], e["complaint"]) == (shop, customer, name)),
+            key=canonical,
+        )
+        clock = max(e["ts"] for e in standing if e["shop"] == shop)
+        said = [e for e in own if e["status"] != "withdrawn"]
+        if not said:
+            continue
+        first = said[0]
+        later = [e for e in own[own.index(first) + 1 :] if e["status"] != "opened"]
+        end, outcome = (later[0]["ts"], later[0]["status"]) if later else (None, None)
+        ttl = policy.wait_ttl_ms
+        if ttl is not None and first["ts"] + ttl < (clock if end is None else end):
+            end, outcome = first["ts"] + ttl, "expired"
+        found.append(
+            {
+                "alert": f"complaint|{shop}|{name}",
+                "rule": "complaint",
+                "state": "firing" if end is None else "resolved",
+                "severity": "critical",
+                "shop": shop,
+                "agent": first.get("agent"),
+                "customer": customer,
+                "since": first["ts"],
+                "ts": first["ts"],
+                "end": end,
+                "outcome": outcome,
+                "value": {},
+                "divert_to": None,
+            }
+        )
+    return found
 
 
 # ---- SPEC 5: sessions and receptions ---------------------------------------------------------------------

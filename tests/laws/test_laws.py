@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from csstream.core.audit import Auditor
 from csstream.core.engine import Record
 from csstream.core.facts import AnyFact
+from csstream.core.floor.rulebook import FLOOR_RULES
 from csstream.core.scoreboard import Scoreboard
 from csstream.core.scores import COUNTS, Scores
 from csstream.ledgers.memory import Fault
@@ -22,6 +23,7 @@ from tests.laws.live import (
     cut_lists,
     fault_lists,
     live,
+    on_time,
     records_of,
     replayed,
     seen,
@@ -33,7 +35,7 @@ from tests.laws.live import (
 )
 from tests.laws.logs import MIXED, logs, logs_with_copies
 from tests.laws.test_agreement import POLICIES
-from tests.laws.views import by_customer, crews_of, newest, ordered, program, read
+from tests.laws.views import by_customer, crews_of, newest, ordered, program, read, shaped, told
 
 policies = st.sampled_from(("handbook", "jd", "closing", "quick"))
 many = settings(max_examples=1_000, deadline=None)
@@ -172,6 +174,35 @@ def test_law_7_live_equals_a_replay_of_the_records_it_accepted(
     life = live(records_of(shuffles(log, iter(places))), POLICIES[policy], cuts)
     assert_live_equals_replay(life, POLICIES[policy])
     assert replayed(life, POLICIES[policy]).waits.keys() == seen(life, POLICIES[policy]).waits.keys()
+
+
+@given(log=logs(shops=2), cuts=cut_lists, faults=fault_lists)
+@many
+def test_law_7_holds_for_alerts_of_a_state_where_nothing_comes_in_late(
+    log: Any, cuts: list[Cut], faults: list[Fault]
+) -> None:
+    policy = POLICIES["small shop"]
+    quiet = [Cut(cut.records, None, cut.budget) for cut in cuts]
+    life = live(records_of(log), policy, quiet, faults, end_ms=max(event["ts"] for event in log) + 400_000)
+    states = [alert for alert in life.store.alerts if alert.rule in FLOOR_RULES]
+    found = shaped((), [alert for alert in life.alerts() if alert.rule in FLOOR_RULES], Auditor(policy))
+    if on_time(life):
+        expected = told(life.accepted, policy, life.clocks).alerts
+        assert found.alerts == [alert for alert in expected if alert["rule"] in FLOOR_RULES]
+    published = Counter((alert.alert, alert.state) for alert in states)
+    assert set(published.values()) <= {1}, "fired once, ended once"
+    assert not any(alert.state == "retracted" for alert in states), "a state is never corrected"
+
+
+@given(log=logs(), at=st.integers(1, 24))
+@many
+def test_what_has_ended_is_the_same_however_the_log_goes_on(log: Any, at: int) -> None:
+    policy = POLICIES["small shop"]
+    before = [alert for alert in program(log[:at], policy).alerts if alert["rule"] in FLOOR_RULES]
+    whole = {alert["alert"]: alert for alert in program(log, policy).alerts}
+    for alert in before:
+        known = whole[alert["alert"]]
+        assert known == alert or (alert["end"] is None and known["ts"] == alert["ts"])
 
 
 @given(

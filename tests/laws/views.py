@@ -83,18 +83,43 @@ def told(events: Sequence[Event], policy: Policy, clocks: Mapping[str, int] | No
         if story.book is not None:
             unpaid += [(shop, day, agent) for day, agent in story.book.unpaid(clocks[shop])]
             touched += [(shop, *each) for order in story.book.purchases() for each in outcomes(order)]
-    for (shop, _), own in by_agent(events).items():
+    for own in by_agent(events).values():
         standing = Standing(own, policy.lateness_horizon_ms)
-        changes[shop] += of_agent(standing.events)
         duplicates += standing.duplicates
         conflicts += standing.conflicts
-    for shop, own_changes in changes.items():
-        own_changes.sort(key=instant)
-        alerts += auditor.floor(shop, [own_changes], clocks[shop], crews[shop].group_of)
+    alerts += state_alerts(events, auditor, clocks, crews, changes)
     result = shaped(facts, alerts, auditor, duplicates, conflicts, unpaid)
     for shop, script, column in touched:
         result.scripts.setdefault((shop, script), dict.fromkeys(COLUMNS, 0))[column] += 1
     return result
+
+
+def state_alerts(
+    events: Sequence[Event],
+    auditor: Auditor,
+    clocks: Mapping[str, int],
+    crews: Mapping[str, Crew],
+    changes: dict[str, list[Change]],
+) -> list[Alert]:
+    """The alerts of kind s, from what the stories have told `changes`."""
+    for (shop, _), own in by_agent(events).items():
+        changes[shop] += of_agent(Standing(own, auditor.policy.lateness_horizon_ms).events)
+    alerts: list[Alert] = []
+    for shop, own_changes in changes.items():
+        own_changes.sort(key=instant)
+        alerts += auditor.floor(shop, [own_changes], clocks[shop], crews[shop].group_of)
+    return alerts
+
+
+def told_alerts(log: Sequence[Mapping[str, Any]], policy: Policy) -> list[Alert]:
+    """The whole records of the alerts of kind s of a log."""
+    events = read(log)
+    auditor, clocks = Auditor(policy), newest(events, policy)
+    crews = crews_of(events, auditor)
+    changes: dict[str, list[Change]] = defaultdict(list)
+    for (shop, customer), own in by_customer(events).items():
+        auditor.story(shop, customer, own, clocks[shop], crews[shop], changes[shop])
+    return state_alerts(events, auditor, clocks, crews, changes)
 
 
 def crews_of(events: Sequence[Event], auditor: Auditor) -> dict[str, Crew]:

@@ -1,0 +1,98 @@
+"""What a supervisor reads of the floor: whom a rule names, what it has seen, and what to do next (SPEC 8, kind s)."""
+
+import msgspec
+import pytest
+
+from csstream.core.audit import Auditor
+from csstream.core.floor.rulebook import FLOOR_RULES
+from csstream.core.rules import Alert
+from tests.core.look import chosen, told
+from tests.laws.notation import at, chat
+from tests.laws.views import told_alerts
+
+
+def alerts(*lines: str, clock: str = "12:00:00 - system @clock") -> list[Alert]:
+    """The whole records of the rules of a state."""
+    found = told_alerts(chat(*lines, clock), chosen())
+    return sorted((a for a in found if a.rule in FLOOR_RULES), key=lambda a: (a.ts, a.alert))
+
+
+FIVE = tuple(f"10:00:0{n} c>A @c{n} #m{n}" for n in range(5))
+
+
+def test_new_customers_go_to_the_least_loaded_of_the_same_group_who_is_online() -> None:
+    team = [f"09:00:00 profile {x} early" for x in "ABCDE"] + ["09:00:00 profile F late"]
+    there = [f"09:01:00 presence {x} online" for x in "ABDEF"] + ["09:01:00 presence C hung"]
+    busy = ["09:59:00 c>B @b1", "09:59:00 c>B @b2", "09:59:00 c>D @d", "09:59:00 c>E @e"]
+    [alert] = [
+        a for a in alerts(*team, *there, *busy, *FIVE, clock="10:00:10 - system @clock") if a.agent == "A"
+    ]
+    assert (alert.rule, alert.group, alert.divert_to) == ("overload", "early", "D")
+    assert "D" in alert.summary["zh"]
+    assert "D" in alert.summary["en"]
+
+
+def test_nobody_is_named_where_nobody_is_free() -> None:
+    [alert] = alerts(*FIVE, clock="10:00:10 - system @clock")
+    assert alert.divert_to is None
+    assert "加派" in alert.summary["zh"]
+
+
+def test_the_evidence_are_the_first_messages_of_those_who_wait_then_what_fired_it() -> None:
+    lines = [*FIVE[:4], "10:00:05 c>B @c4 #m4", "10:00:06 transfer B>A @c4 #t"]
+    [alert] = alerts(*lines, clock="10:00:10 - system @clock")
+    assert (alert.ts, alert.evidence) == (at("10:00:06"), ["m0", "m1", "m2", "m3", "m4", "t"])
+
+
+def test_an_alert_carries_at_most_twenty_messages_the_oldest() -> None:
+    lines = [f"23:0{n // 60}:{n % 60:02} c @c{n} #m{n:02}" for n in range(25)]
+    [alert] = [a for a in alerts(*lines, clock="23:31:00 - system @clock") if a.rule == "midnight"]
+    assert alert.evidence == [f"m{n:02}" for n in range(20)]
+    assert alert.since == at("23:00:00")
+
+
+@pytest.mark.parametrize("capacity", [0, 1, 3])
+def test_capacity_is_the_agents_own_and_nobody_overloads_nobody(capacity: int) -> None:
+    lines = [f"09:00:00 presence A online capacity={capacity}", *FIVE[:3]]
+    found = [a for a in alerts(*lines, clock="10:00:09 - system @clock") if a.rule == "overload"]
+    assert [a.ts for a in found] == [at(f"10:00:0{max(capacity, 1) - 1}")]
+
+
+def test_who_fell_silent_is_no_customer_at_once() -> None:
+    settings = ("overload.concurrent=2",)
+    lines = ["10:00:00 c>A @a", "10:00:05 A human @a", "10:09:59 c>A @b", "10:10:00 A human @b"]
+    busy = told(*lines, settings=settings, clock="10:10:06 - system @clock").alerts("overload")
+    assert [(a["ts"], a["end"]) for a in busy] == [(at("10:09:59"), at("10:10:05"))]
+    apart = ["10:00:00 c>A @a", "10:00:05 A human @a", "10:10:05 c>A @b", "10:10:06 A human @b"]
+    assert told(*apart, settings=settings, clock="10:30:00 - system @clock").alerts("overload") == []
+
+
+def test_a_spam_mark_counts_from_its_own_instant_on() -> None:
+    marked = [*FIVE, "10:00:30 spam m4 @c4"]
+    [alert] = [a for a in alerts(*marked, clock="10:00:40 - system @clock") if a.rule == "overload"]
+    assert (alert.ts, alert.state, alert.value["open_waits"]) == (at("10:00:04"), "firing", 5)
+
+
+def test_every_rule_says_what_to_do_in_both_languages() -> None:
+    lines = [
+        *("09:00:00 presence A online", "09:00:00 presence B hung", "09:00:00 presence C offline"),
+        *(f"10:00:{n:02} c>{'ABC'[n % 3]} @c{n}" for n in range(24)),
+        "23:40:00 - system @x",
+    ]
+    found = alerts(*lines, clock="23:59:59 - system @clock")
+    assert {a.rule for a in found} == set(FLOOR_RULES)
+    for alert in found:
+        assert set(alert.summary) == {"zh", "en"}
+        assert "：" in alert.summary["zh"], alert.rule
+        assert ":" in alert.summary["en"], alert.rule
+        assert alert.evidence, f"{alert.rule} names no evidence"
+
+
+def test_a_record_is_read_back_as_it_was_written() -> None:
+    [alert] = alerts(*FIVE, clock="10:00:10 - system @clock")
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(alert), type=Alert) == alert
+
+
+def test_the_rules_have_a_name_each() -> None:
+    assert len(set(FLOOR_RULES)) == len(FLOOR_RULES) == 8
+    assert Auditor(chosen()).policy.storm_waits == 20
