@@ -465,3 +465,35 @@ def test_after_stop_nobody_answers_and_the_port_is_free_again(exporter: Exporter
     port = int(address.removesuffix("/metrics").rsplit(":", 1)[1])
     assert exporter.start(port=port) == address
     exporter.stop()
+
+
+def test_agents_inside_a_shift_are_counted_by_group_and_nobody_is_zero() -> None:
+    engine = Engine(load("handbook"))
+    shift = {
+        "v": 1,
+        "type": "shift",
+        "shop": "s",
+        "shift": "day",
+        "start": START_MS,
+        "end": START_MS + HOUR_MS,
+    }
+    told = [
+        {
+            "v": 1,
+            "type": "profile",
+            "id": f"p{agent}",
+            "ts": START_MS - 2,
+            "shop": "s",
+            "agent": agent,
+            "group": group,
+        }
+        for agent, group in (("A", "north"), ("B", "north"), ("C", "south"))
+    ]
+    told += [shift | {"id": f"s{agent}", "ts": START_MS - 1, "agent": agent} for agent in "AB"]
+    engine.apply(records_of(told))
+    for now_ms, north in ((START_MS, 2), (START_MS + HOUR_MS, 0)):
+        engine.advance(now_ms)
+        rostered = {
+            labels[1]: value for name, labels, value in engine.readings() if name == "rostered_agents"
+        }
+        assert rostered == {"north": north, "south": 0}

@@ -65,6 +65,8 @@ class ShopDocument(Struct, kw_only=True):
     policy: str
     levels: list[tuple[int, str]]
     figures: Figures
+    unpaid: list[tuple[str, int]]
+    """Unpaid orders by the last stage passed (`new`, `12h`, ...); empty if there are none."""
     stopped_ms: int | None
     """Where the shop's own clock stands, if it is too old for the wall clock to move it (`live.within`)."""
 
@@ -149,6 +151,7 @@ class Board:
                 policy=engine.policy.tag,
                 levels=levels,
                 figures=_figures(shop, None, [since for since, _, _ in open_]),
+                unpaid=shop.unpaid() if any(shop.desk.unpaid.values()) else [],
                 stopped_ms=shop.row.clock_ms
                 if shop.row.clock_ms < now_ms - engine.policy.live_within_ms
                 else None,

@@ -126,6 +126,7 @@ METRICS = (
     Metric("oldest_wait_seconds", "g", ("shop", "agent"), "S", "Age of the oldest open normal wait, customer clock"),
     Metric("concurrent_customers", "g", ("shop", "agent"), "S", "Customers in a live reception or with an open leg"),
     Metric("agents", "g", ("shop", "group", "state"), "S", "Agents by presence"),
+    Metric("rostered_agents", "g", ("shop", "group"), "S", "Agents inside a shift"),
     Metric("agent_info", "g", ("shop", "agent", "group"), "S", "1; joins the group to any agent series"),
     Metric("unpaid_orders", "g", ("shop", "stage"), "S", "Unpaid orders by the last stage passed: new, 12h, ..."),
     Metric("alerts_firing", "g", ("shop", "rule"), "S", "Alerts that stand"),

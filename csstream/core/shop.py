@@ -594,8 +594,8 @@ class Shop:
         name = self.name
         clock = self.row.clock_ms
         yield from self._open_readings(clock)
-        for stage in ("new", *(stage.name for stage in self.rules.terms.stages)):
-            yield "unpaid_orders", (name, stage), self.desk.unpaid[stage]
+        for stage, number in self.unpaid():
+            yield "unpaid_orders", (name, stage), number
         for agent, tally in self.tallies.items():
             for rows in (tally.counts, tally.histograms):
                 for counted, value in rows.items():
@@ -613,13 +613,24 @@ class Shop:
                 for metric, labels, number in day_figures(scores, x):
                     yield metric, (name, *labels), number
         states: Counter[tuple[str, str]] = Counter()
+        rostered: Counter[str] = Counter()
+        inside = self.floor.scene.roster.inside(clock)
         for x, agent_row in self.agents.items():
             group = self.group_of(x, clock) or ""
             yield "agent_info", (name, x, group), 1
+            rostered[group] += x in inside
             if agent_row.state:
                 states[group, agent_row.state] += 1
         for (group, state), there in states.items():
             yield "agents", (name, group, state), there
+        for group, there in rostered.items():
+            yield "rostered_agents", (name, group), there
+
+    def unpaid(self) -> list[tuple[str, int]]:
+        """Unpaid orders by the last stage passed (SPEC 9, `unpaid_orders`)."""
+        return [
+            (stage, self.desk.unpaid[stage]) for stage in ("new", *(s.name for s in self.rules.terms.stages))
+        ]
 
     def _open_readings(self, clock: int) -> Iterator[tuple[str, Labels, float]]:
         name = self.name

@@ -110,6 +110,19 @@ def test_an_agent_who_is_there_is_shown_and_one_who_went_without_work_is_not() -
     assert room.hears("09:10:00 presence A offline #p2", until="09:10:01")[key] is None
 
 
+def test_unpaid_orders_are_shown_by_the_last_stage_passed_and_not_at_all_where_there_are_none() -> None:
+    room = Room()
+    key = ("shop", "s")
+    room.hears("10:00:00 c>A", "10:00:05 A human", until="10:00:06")
+    assert room.documents()[key]["unpaid"] == []
+    room.hears("10:01:00 order o1 created @c #1", "10:02:00 order o2 created @d #2", until="10:03:00")
+    assert room.documents()[key]["unpaid"] == [["new", 2], ["12h", 0], ["24h", 0]]
+    room.hears("10:04:00 order o2 paid @d #3", until="22:30:00")
+    assert room.documents()[key]["unpaid"] == [["new", 0], ["12h", 1], ["24h", 0]]
+    room.hears("22:31:00 order o1 paid @c #4", until="22:31:01")
+    assert room.documents()[key]["unpaid"] == []
+
+
 def test_of_a_storm_of_waits_the_oldest_are_listed_and_all_are_counted() -> None:
     room = Room()
     said = [f"10:{n // 60:02}:{n % 60:02} c>A @c{n:04}" for n in range(board.WAITS + 20)]

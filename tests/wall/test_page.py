@@ -415,3 +415,15 @@ async def test_each_severity_has_a_shape_of_its_own_and_can_be_read(screen: Scre
             }"""
         )
         assert {name: round(ratio, 1) for name, ratio in contrasts.items() if ratio < 4.5} == {}
+
+
+async def test_unpaid_orders_have_a_tile_while_there_are_any(screen: Screen) -> None:
+    room = Room()
+    room.hears("10:00:00 order o1 created @c", "10:01:00 order o2 created @d", until="10:03:00")
+    async with room.opened() as (address, _):
+        page = await screen.open(address)
+        await expect(page.locator("#unpaid")).to_be_visible(timeout=SOON_MS)
+        assert await texts(page, "#unpaid .stage b") == ["2", "0", "0"]
+        assert await texts(page, "#unpaid .stage span") == ["new", "12h", "24h"]
+        room.hears("10:04:00 order o1 paid @c #p1", "10:04:00 order o2 paid @d #p2", until="10:05:00")
+        await expect(page.locator("#unpaid")).to_be_hidden(timeout=SOON_MS)

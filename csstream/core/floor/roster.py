@@ -50,6 +50,10 @@ class Roster:
         elif self.online_ms < 0:
             self.online_ms = t
 
+    def inside(self, t: int) -> set[str]:
+        """The agents inside a shift at `t`."""
+        return {agent for (agent, _), shift in self.shifts.items() if shift[0] <= t < shift[1]}
+
     def forget(self, t: int) -> None:
         """Let go of shifts that are long over at `t`."""
         over = sorted((shift[:2], key) for key, shift in self.shifts.items() if shift[1] < t - KEPT_MS)
