@@ -594,8 +594,8 @@ class Shop:
         name = self.name
         clock = self.row.clock_ms
         yield from self._open_readings(clock)
-        for stage, number in self.unpaid():
-            yield "unpaid_orders", (name, stage), number
+        for stage, unpaid in self.unpaid():
+            yield "unpaid_orders", (name, stage), unpaid
         for agent, tally in self.tallies.items():
             for rows in (tally.counts, tally.histograms):
                 for counted, value in rows.items():
