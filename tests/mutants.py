@@ -94,7 +94,8 @@ MUTANTS = (
     Mutant("W2c: the courtesy is abandoned, not moot", CONVERSATION,
            'self._end(t, "moot", None)  # W2c', 'self._end(t, "abandoned", None)  # W2c'),
     Mutant("W3: the last word counts as the first", CONVERSATION, "if s.first_any < 0:", "if True:"),
-    Mutant("W4: a note is a reply", CONVERSATION, "if not event.internal:", "if True:"),
+    Mutant("W4: a note is a reply", CONVERSATION,
+           "if not event.internal:\n                    self._message(event)\n            elif", "if True:\n                    self._message(event)\n            elif"),
     Mutant("W5: what is effective is the list of the reply rate", CONVERSATION,
            "effective = sender in rules.response", "effective = sender in rules.reply_rate"),
     Mutant("W5q: a robot ends the wait of an agent too", CONVERSATION,
@@ -156,7 +157,7 @@ MUTANTS = (
            "x is not None and sender in ACCOUNTS:", "x is not None:"),
     Mutant("W14: an automatic word takes a waiting customer", CONVERSATION,
            "if s.since < 0 and x is not None and sender", "if x is not None and sender"),
-    Mutant("W15: a wait expires at exactly its ttl", CONVERSATION, "if expiry < now:", "if expiry <= now:"),
+    Mutant("W15: a wait expires at exactly its ttl", CONVERSATION, "if expiry >= now:", "if expiry > now:"),
     Mutant("W15: a wait expires when it is noticed", CONVERSATION,
            'self._end(expiry, "expired", None)', 'self._end(now, "expired", None)'),
     Mutant("W15: an expiry is of the day on which it is noticed", CONVERSATION,
@@ -246,7 +247,9 @@ MUTANTS = (
     Mutant("marks cannot be taken back", CANON, "decided[place] = mark.value", "decided[place] = True"),
     Mutant("the first mark for a message decides", CANON,
            "decided[place] = mark.value", "decided.setdefault(place, mark.value)"),
-    Mutant("a mark is known before its time", CANON, "self.dropped(at + 1)", "self.dropped(len(self.events))"),
+    Mutant("a mark is known before its time", CANON,
+           "drops = self.dropped(at + 1)\n            if drops == dropped:\n                continue\n            for wait",
+           "drops = self.dropped(len(self.events))\n            if drops == dropped:\n                continue\n            for wait"),
     Mutant("a mark drops agents' messages", CANON,
            'if event.sender == "customer" and mark.ts_ms', "if mark.ts_ms"),
     Mutant("a run is cut at exactly the gap", CANON,
@@ -332,7 +335,7 @@ MUTANTS = (
     Mutant("a day holds the midnight after it", CALENDAR,
            "found.start_ms <= ts_ms < found.end_ms", "found.start_ms <= ts_ms <= found.end_ms"),
     Mutant("every day is 24 hours long", CALENDAR,
-           "if day.end_ms - day.start_ms == 86_400_000:", "if True:"),
+           "if day.end_ms - day.start_ms == 86_400_000:\n            return ts_ms", "if True:\n            return ts_ms"),
 )  # fmt: skip
 
 
