@@ -19,7 +19,17 @@ class Worker:
         self.port = free_ports()[0]
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "csstream", "worker", "--broker", broker, "--metrics-port", str(self.port), *more],
+            [
+                sys.executable,
+                "-m",
+                "csstream",
+                "worker",
+                "--broker",
+                broker,
+                "--metrics-port",
+                str(self.port),
+                *more,
+            ],
             stdout=self._said,
             stderr=self._said,
             stdin=subprocess.DEVNULL,
