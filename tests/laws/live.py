@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from csstream.core.audit import Auditor
-from csstream.core.engine import Engine, Record, Step
+from csstream.core.engine import Engine, Process, Record, Step
 from csstream.core.facts import AnyFact, Order
 from csstream.core.floor.rulebook import FLOOR_RULES
 from csstream.core.rules import Alert
@@ -68,6 +68,8 @@ class Life:
     engine: Engine
     accepted: list[Event]
     failed: dict[str, int] = field(default_factory=dict)
+    heard: list[Process] = field(default_factory=list)
+    """What each owner counted of the events it took."""
 
     @property
     def clocks(self) -> dict[str, int]:
@@ -101,6 +103,7 @@ def live(
     ledger_faults = iter([*faults])
     runner = Runner(policy, MemoryLedger(store, ledger_faults), TOPICS)
     drive(runner.open())
+    heard = [runner.process]
     arrived: list[Record] = []
     newest = 0
     for cut in [*cuts, Cut(len(records), None), Cut(0, None)]:
@@ -112,6 +115,7 @@ def live(
         if cut.taken_over:
             first, runner = runner, Runner(policy, MemoryLedger(store, ledger_faults), TOPICS)
             drive(runner.open())
+            heard.append(runner.process)
             feed(runner, [record for record in arrived if record.offset >= runner.positions[record.topic]])
             kept = len(store.facts), len(store.alerts), len(store.dead_letters), dict(store.rows)
             with contextlib.suppress(FencedError):
@@ -128,7 +132,7 @@ def live(
         event = decode(record.value)
         if not isinstance(event, Reject) and (record.topic, record.offset) not in dead:
             accepted.append(event)
-    return Life(store, runner.engine, accepted, runner.failed)
+    return Life(store, runner.engine, accepted, runner.failed, heard)
 
 
 def steps(records: Sequence[Record], policy: Policy, cuts: Sequence[Cut], *, lost: bool) -> list[Step]:
@@ -197,7 +201,7 @@ def seen(life: Life, policy: Policy) -> Audit:
 
 def on_time(life: Life) -> bool:
     """Whether every record came in before the clock had passed it: the rules of a state are never corrected."""
-    return not any(result in ("late", "conflict") for _, result in life.engine.process.events)
+    return not any(result in ("late", "conflict") for heard in life.heard for _, result in heard.events)
 
 
 def forget_states(audit: Audit) -> None:
