@@ -204,6 +204,15 @@ def on_time(life: Life) -> bool:
     return not any(result in ("late", "conflict") for heard in life.heard for _, result in heard.events)
 
 
+def seen_both(one: Life, two: Life, policy: Policy) -> tuple[Audit, Audit]:
+    """What two lives have told; of states only where neither heard anything late."""
+    both = seen(one, policy), seen(two, policy)
+    if not (on_time(one) and on_time(two)):
+        for audit in both:
+            forget_states(audit)
+    return both
+
+
 def forget_states(audit: Audit) -> None:
     """Leave out the alerts of a state."""
     audit.alerts = [alert for alert in audit.alerts if alert["rule"] not in FLOOR_RULES]

@@ -1,6 +1,7 @@
 """The laws of the house (DESIGN, Laws), on random logs through the runner and the memory ledger."""
 
 import itertools
+import operator
 from collections import Counter, defaultdict
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.laws.live import (
     records_of,
     replayed,
     seen,
+    seen_both,
     shuffles,
     steps,
 )
@@ -89,7 +91,7 @@ def test_law_2_looking_at_the_clock_more_often_changes_no_fact(
         end_ms=end,
     )
     assert often.clocks == seldom.clocks
-    assert seen(often, POLICIES[policy]) == seen(seldom, POLICIES[policy])
+    assert operator.eq(*seen_both(often, seldom, POLICIES[policy]))
 
 
 @given(log=logs_with_copies(kinds=MIXED), policy=policies, places=moves, halves=st.integers(1, 4))
@@ -109,11 +111,12 @@ def test_law_3_shuffled_duplicated_or_split_a_log_gives_the_same_facts(
 @given(log=logs(shops=3, kinds=MIXED), policy=policies, cuts=cut_lists)
 @many
 def test_law_4_shops_are_strangers(log: Any, policy: str, cuts: list[Cut]) -> None:
-    together = seen(live(records_of(log), POLICIES[policy], cuts and [Cut(99, None)]), POLICIES[policy])
+    whole = live(records_of(log), POLICIES[policy], cuts and [Cut(99, None)])
     for shop in {event["shop"] for event in log}:
         own = [event for event in log if event["shop"] == shop]
         end = max(event["ts"] for event in log)
-        alone = seen(live(records_of(own), POLICIES[policy], end_ms=end), POLICIES[policy])
+        part = live(records_of(own), POLICIES[policy], end_ms=end)
+        together, alone = seen_both(whole, part, POLICIES[policy])
         assert {w: f for w, f in together.waits.items() if f["shop"] == shop} == alone.waits
         assert [a for a in together.alerts if a["shop"] == shop] == alone.alerts
         assert {k: r for k, r in together.agents.items() if k[0] == shop} == alone.agents
@@ -130,7 +133,7 @@ def test_law_5_a_crash_anywhere_heals(
     calm = live(records, POLICIES[policy], cuts, end_ms=end)
     rough = live(records, POLICIES[policy], cuts, faults, end_ms=end)
     assert rough.clocks == calm.clocks
-    assert rough.facts() == calm.facts() or seen(rough, POLICIES[policy]) == seen(calm, POLICIES[policy])
+    assert rough.facts() == calm.facts() or operator.eq(*seen_both(rough, calm, POLICIES[policy]))
     revisions = [(fact.fact, fact.rev) for fact in rough.store.facts]
     assert len(set(revisions)) == len(revisions), "a revision was published twice"
     letters = [(d.record.topic, d.record.offset) for d in rough.store.dead_letters]
@@ -163,7 +166,7 @@ def test_law_6_steps_cut_anywhere_give_the_same_facts(
     assert sorted(d.record for d in one.store.dead_letters) == sorted(
         d.record for d in two.store.dead_letters
     )
-    assert seen(one, POLICIES[policy]) == seen(two, POLICIES[policy])
+    assert operator.eq(*seen_both(one, two, POLICIES[policy]))
 
 
 @given(log=logs_with_copies(shops=2, kinds=MIXED), policy=policies, cuts=cut_lists, places=moves)
