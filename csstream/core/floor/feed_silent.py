@@ -16,7 +16,6 @@ class FeedSilent:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.alert: Alert | None = None
-        self._due = NEVER
 
     @property
     def heard(self) -> bool:
@@ -29,24 +28,34 @@ class FeedSilent:
         over = scene.policy.feed_silent_over_ms
         if over is None:
             return
-        if self._due <= t:
-            self._due = NEVER
-        stretches = scene.roster.stretches()
-        rostered = next((stretch for stretch in stretches if stretch[0] <= t < stretch[1]), None)
+        rostered = next(
+            (stretch for stretch in scene.roster.stretches() if stretch[0] <= t < stretch[1]), None
+        )
         newest = scene.newest_ms
         if alert is not None and (self.heard or rostered is None):
             scene.end(alert, t, "cleared" if self.heard else "passed")
             self.alert = alert = None
         elif alert is None and rostered is not None and max(newest, rostered[0]) + over <= t:
             self._fire(t)
+        self.remind(t)
+
+    def due(self, t: int) -> int:
+        """The next instant after `t` at which it may begin or end by itself."""
+        over = self.scene.policy.feed_silent_over_ms
+        if over is None:
+            return NEVER
+        ahead = [(start, end) for start, end in self.scene.roster.stretches() if end > t]
         if self.alert is not None:
-            due = NEVER if rostered is None else rostered[1]
-        else:
-            dues = ((max(newest, start) + over, end) for start, end in stretches if end > t)
-            due = next((due for due, end in dues if t < due < end), NEVER)
-        if due < self._due:
-            self._due = due
-            scene.remind(due, RULE, self.name)
+            return next((end for start, end in ahead if start <= self.alert.ts), NEVER)
+        newest = self.scene.newest_ms
+        dues = ((max(newest, start) + over, end) for start, end in ahead)
+        return next((due for due, end in dues if t < due < end), NEVER)
+
+    def remind(self, t: int) -> None:
+        """Come back at the next instant after `t`."""
+        due = self.due(t)
+        if due < NEVER:
+            self.scene.remind(due, RULE, self.name)
 
     def _fire(self, t: int) -> None:
         scene = self.scene

@@ -19,7 +19,7 @@ from csstream.core.floor.desk import Desk
 from csstream.core.floor.feed_silent import FeedSilent
 from csstream.core.floor.midnight import Midnight
 from csstream.core.floor.overload import OVER_MS, OVERLOAD
-from csstream.core.floor.reply_rate import REPLIED, ReplyRate
+from csstream.core.floor.reply_rate import FRESH, REPLIED, ReplyRate
 from csstream.core.floor.rulebook import AGENT_RULES, FLOOR_RULES
 from csstream.core.floor.scene import DESK, SETTLE, Scene, first_messages
 from csstream.core.floor.storm import Storm
@@ -45,8 +45,8 @@ class Floor:
         self._crossing = self._over_30 if same else Ages(policy.storm_over_ms, scene.waits)
         self._stirred: dict[Desk, str] = {}  # and the greatest id of the events that did it
         self._called: set[str] = set()
-        self.restored: dict[str, str] = {}
-        """What a row says the instant under way has stirred, until `resume`."""
+        self.restored: tuple[dict[str, str], list[str]] = {}, []
+        """What a row says the instant under way has stirred and called, until `resume`."""
 
     # ---- in ---------------------------------------------------------------------------------------------
 
@@ -106,9 +106,39 @@ class Floor:
             self.scene.look_ms = min(due, self.scene.dues[0][0])
 
     def next_due(self) -> int:
-        """The next instant at which time alone may change something."""
-        called = self._stirred or self._called or self.feed_silent.heard
-        return self.now if called else self._next_due()
+        """The next instant at which time alone may change something; the same for a floor made from the rows."""
+        if self._stirred or self._called or self.feed_silent.heard:
+            return self.now
+        self._drop_stale_dues()
+        return self._next_due()
+
+    def _drop_stale_dues(self) -> None:
+        """Most dues only move on; put the first one where it really is."""
+        scene = self.scene
+        dues = scene.dues
+        while dues[0][0] < NEVER:
+            due, kind, key = dues[0]
+            real = due
+            if kind == SETTLE:
+                seen = self.reply_rate.seen.get(key)
+                if seen is None or seen[2] != FRESH or seen[0] + scene.policy.reply_rate_settle_ms != due:
+                    real = NEVER
+            elif kind == DESK:
+                desk = scene.desks[key]
+                real = NEVER if desk.due != due else self._due_of(desk, due - 1)
+                desk.due = min(desk.due, real) if desk.due != due else real
+            elif key == self.feed_silent.name:
+                real = self.feed_silent.due(due - 1)
+            elif key == self.storm.name and (self.storm.alert is None or self.storm.block_end != due):
+                real = NEVER
+            if real == due:
+                return
+            heapq.heappop(dues)
+            if real < NEVER:
+                scene.remind(real, kind, key)
+
+    def _due_of(self, desk: Desk, t: int) -> int:
+        return min([rule.due(self.scene, desk, t) for rule in AGENT_RULES])
 
     def _next_due(self) -> int:
         due = min(self.scene.dues[0][0], self._over_30.next_due())
@@ -134,7 +164,11 @@ class Floor:
 
     def stirred(self) -> dict[str, str]:
         """The agents whom the instant under way has stirred, and the greatest id of the events that did it."""
-        return {desk.agent: event for desk, event in self._stirred.items()}
+        return dict(sorted((desk.agent, event) for desk, event in self._stirred.items()))
+
+    def called(self) -> list[str]:
+        """The rules of the shop that are to be judged at the instant under way."""
+        return sorted(self._called)
 
     def resume(self, views: Iterable[View]) -> None:
         """Go on at the instant under way, with what is restored and with the customers as they are."""
@@ -152,8 +186,14 @@ class Floor:
             self.midnight.held = {c for c, wait in scene.waits.items() if wait.since <= midnight.ts}
         if self.storm.alert is not None:
             self.storm.remind()
-        self._stirred = {desk: self.restored.get(desk.agent, "") for desk in scene.desks.values()}
-        self._called = {rule.name for rule in self.shop_rules}
+        self.feed_silent.remind(now - 1)
+        for desk in scene.desks.values():
+            desk.due = self._due_of(desk, now - 1)
+            if desk.due < NEVER:
+                scene.remind(desk.due, DESK, desk.agent)
+        stirred, called = self.restored
+        self._stirred = {scene.desks[agent]: event for agent, event in stirred.items()}
+        self._called = set(called)
         scene.look_ms = now
 
     # ---- what happened ----------------------------------------------------------------------------------
@@ -202,9 +242,18 @@ class Floor:
     def _return(self, customer: str, event: str) -> None:
         """A guest who had fallen silent is back."""
         for agent in self.scene.received.get(customer, ()):
-            desk = self.scene.desks[agent]
-            desk.guests.add(customer)
-            desk.sure_ms = -1
+            self._welcome(self.scene.desks[agent], customer, event)
+
+    def _welcome(self, desk: Desk, customer: str, event: str) -> None:
+        """An agent has one guest more."""
+        desk.guests.add(customer)
+        if OVERLOAD.name not in desk.standing and self._crowded(desk):
+            self._stir(desk, event)
+
+    def _miss(self, desk: Desk, event: str) -> None:
+        """An agent has one guest less, or for a shorter time."""
+        desk.sure_ms = -1
+        if desk.standing:
             self._stir(desk, event)
 
     def _see(self, view: View) -> None:
@@ -216,10 +265,12 @@ class Floor:
         known = scene.received.get(customer, ())
         last = scene.last.get(customer, view.last)
         scene.last[customer] = view.last
-        if received != known:
-            self._receive(customer, known, received, event)
-        if not last <= view.last < last + scene.gap:
-            self._return(customer, event)
+        silent = last + scene.gap <= self.now
+        if silent or received != known:
+            self._receive(customer, known, received, silent, event)
+        elif view.last < last:  # a mark has taken his last message
+            for agent in received:
+                self._miss(scene.desks[agent], event)
         rate = self.reply_rate
         seen = rate.seen.get(customer)
         told = seen is not None and seen[0] == view.wrote and view.replied == (seen[2] == REPLIED)
@@ -271,30 +322,30 @@ class Floor:
                 self.scene.remind(due, DESK, desk.agent)
 
     def _crowded(self, desk: Desk) -> bool:
-        """Whether an agent may have reached his capacity."""
+        """Whether an agent has reached his capacity."""
         guests, legs = desk.guests, desk.legs
-        return len(guests) + len(legs) >= desk.capacity and len(guests | legs.keys()) >= desk.capacity
+        if len(guests) + len(legs) < desk.capacity:
+            return False
+        return len(self.scene.present(desk, self.now) | legs.keys()) >= desk.capacity
 
-    def _receive(self, customer: str, known: tuple[str, ...], received: tuple[str, ...], event: str) -> None:
-        """Other agents have a reception in a customer's latest session."""
+    def _receive(
+        self, customer: str, known: tuple[str, ...], received: tuple[str, ...], silent: bool, event: str
+    ) -> None:
+        """Other agents have a reception in a customer's latest session; `silent`: he was no guest any more."""
         scene = self.scene
         for agent in known:
             if agent not in received:
                 desk = scene.desks[agent]
                 desk.guests.discard(customer)
-                desk.sure_ms = -1
-                if desk.standing:
-                    self._stir(desk, event)
+                if not silent:
+                    self._miss(desk, event)
         for agent in received:
-            if agent not in known:
-                desk = scene.desk(agent)
-                desk.guests.add(customer)
-                if OVERLOAD.name not in desk.standing and self._crowded(desk):
-                    self._stir(desk, event)
+            if silent or agent not in known:
+                self._welcome(scene.desk(agent), customer, event)
         if received:
             scene.received[customer] = received
         else:
-            del scene.received[customer]
+            scene.received.pop(customer, None)
 
     def _sign(self, sign: Sign) -> None:
         scene = self.scene
@@ -383,7 +434,7 @@ class Floor:
             alert.summary = rule.summary(alert)
             desk.changed = True
         for desk in judged:
-            due = min([rule.due(scene, desk, t) for rule in AGENT_RULES])
+            due = self._due_of(desk, t)
             if due < desk.due:
                 desk.due = due
                 scene.remind(due, DESK, desk.agent)

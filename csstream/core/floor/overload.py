@@ -31,6 +31,7 @@ def _holds(scene: Scene, desk: Desk, t: int, stands: bool) -> bool:
 def _goes_on(scene: Scene, desk: Desk, t: int) -> bool:
     """Whether a figure is still above what ends it, and, where it is the guests, until when it surely is."""
     desk.sure_ms = -1
+    desk.changed = True
     if len(desk.legs) > scene.few_waits:
         return True
     ratio = scene.policy.clear_ratio

@@ -28,6 +28,7 @@ class DeskRow(Struct, array_like=True):
     before: tuple[str, int]
     signed: tuple[int, str]
     capacity: int
+    sure_ms: int
     standing: list[Alert]
 
 
@@ -47,6 +48,7 @@ class FloorRow(Struct, array_like=True):
     newest_ms: int
     newest_id: str
     stirred: dict[str, str]
+    called: list[str]
     rate_event: str
     online_ms: int
     storm: StormRow
@@ -71,6 +73,7 @@ def changed(floor: Floor, ahead: Sequence[Change]) -> Iterator[tuple[tuple[str, 
             desk.changed = False
             yield (DESK, desk.agent), DeskRow(
                 desk.sent_ms, desk.spell, desk.spell_ms, desk.before, desk.signed, desk.capacity,
+                desk.sure_ms,
                 [*desk.standing.values()],
             )  # fmt: skip
     if roster.changed:
@@ -79,7 +82,7 @@ def changed(floor: Floor, ahead: Sequence[Change]) -> Iterator[tuple[tuple[str, 
         yield (ROSTER, ""), RosterRow(roster.told, roster.past, shifts)
     storm = floor.storm
     yield (SHOP, ""), FloorRow(
-        floor.now, scene.newest_ms, scene.newest_id, floor.stirred(), floor.reply_rate.event, roster.online_ms,
+        floor.now, scene.newest_ms, scene.newest_id, floor.stirred(), floor.called(), floor.reply_rate.event, roster.online_ms,
         StormRow([*storm.instants], storm.block_ms, storm.block, storm.total),
         {rule.name: rule.alert for rule in floor.shop_rules if rule.alert is not None},
         [change for change in ahead if not isinstance(change, View)],
@@ -94,6 +97,7 @@ def restore(floor: Floor, part: str, agent: str, data: bytes) -> list[Change]:
         desk = scene.desk(agent)
         desk.sent_ms, desk.spell, desk.spell_ms = row.sent_ms, row.spell, row.spell_ms
         desk.before, desk.signed, desk.capacity = row.before, row.signed, row.capacity
+        desk.sure_ms = row.sure_ms
         desk.standing = {alert.rule: alert for alert in row.standing}
         if desk.spell == "online":
             scene.roster.online.add(agent)
@@ -111,7 +115,7 @@ def restore(floor: Floor, part: str, agent: str, data: bytes) -> list[Change]:
         storm.block_ms, storm.block, storm.total = shop.storm.block_ms, shop.storm.block, shop.storm.total
         for rule in floor.shop_rules:
             rule.alert = shop.standing.get(rule.name)
-        floor.restored = shop.stirred
+        floor.restored = shop.stirred, shop.called
         return shop.ahead
     return []
 

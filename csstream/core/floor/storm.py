@@ -43,7 +43,7 @@ class Storm:
     def _go_on(self, alert: Alert, t: int, crossed: int) -> None:
         self.total += crossed
         self.block += crossed
-        if t < self.block_ms + self.scene.policy.storm_within_ms:
+        if t < self.block_end:
             return
         if self.block > self.scene.policy.storm_waits:
             self._begin_block(t)
@@ -55,9 +55,14 @@ class Storm:
         self.block_ms, self.block = t, 0
         self.remind()
 
+    @property
+    def block_end(self) -> int:
+        """When the block under way ends."""
+        return self.block_ms + self.scene.policy.storm_within_ms
+
     def remind(self) -> None:
         """The block under way ends by itself."""
-        self.scene.remind(self.block_ms + self.scene.policy.storm_within_ms, RULE, self.name)
+        self.scene.remind(self.block_end, RULE, self.name)
 
     def _fire(self, t: int, since: int, crossings: int) -> None:
         scene, policy = self.scene, self.scene.policy
