@@ -296,7 +296,7 @@ class Shop:
         if ts < agent.newest_ms - horizon or ts < self.row.ended_ms:
             return TOO_LATE
         digest = blake2b(content(event), digest_size=8).digest()
-        result = LATE if ts < agent.newest_ms else APPLIED
+        result = LATE if behind > 0 else APPLIED
         for at, name, seen in agent.recent:
             if name == event.id and abs(at - ts) <= horizon:
                 if seen == digest:

@@ -109,7 +109,6 @@ class Floor:
         """The next instant at which time alone may change something; the same for a floor made from the rows."""
         if self._stirred or self._called or self.feed_silent.heard:
             return self.now
-        self._drop_stale_dues()
         return self._next_due()
 
     def _drop_stale_dues(self) -> None:
@@ -141,6 +140,7 @@ class Floor:
         return min([rule.due(self.scene, desk, t) for rule in AGENT_RULES])
 
     def _next_due(self) -> int:
+        self._drop_stale_dues()
         due = min(self.scene.dues[0][0], self._over_30.next_due())
         return due if self._crossing is self._over_30 else min(due, self._crossing.next_due())
 
@@ -252,7 +252,8 @@ class Floor:
 
     def _miss(self, desk: Desk, event: str) -> None:
         """An agent has one guest less, or for a shorter time."""
-        desk.sure_ms = -1
+        if desk.sure_ms >= 0:
+            desk.sure_ms, desk.changed = -1, True
         if desk.standing:
             self._stir(desk, event)
 

@@ -30,21 +30,25 @@ def _holds(scene: Scene, desk: Desk, t: int, stands: bool) -> bool:
 
 def _goes_on(scene: Scene, desk: Desk, t: int) -> bool:
     """Whether a figure is still above what ends it, and, where it is the guests, until when it surely is."""
-    desk.sure_ms = -1
-    desk.changed = True
+    goes_on, sure_ms = _certainty(scene, desk, t)
+    if sure_ms != desk.sure_ms:
+        desk.sure_ms, desk.changed = sure_ms, True
+    return goes_on
+
+
+def _certainty(scene: Scene, desk: Desk, t: int) -> tuple[bool, int]:
     if len(desk.legs) > scene.few_waits:
-        return True
+        return True, -1
     ratio = scene.policy.clear_ratio
     if _over_30(desk, t) > int(ratio * scene.policy.overload_over_30):
-        return True
+        return True, -1
     few = int(ratio * desk.capacity)
     guests = scene.present(desk, t)
     if len(guests) > few:
         # All but `few` would have to fall silent: that takes until the first of the most recent ones does.
         recent = sorted([scene.last[guest] for guest in guests])[-few - 1]
-        desk.sure_ms = recent + scene.gap
-        return True
-    return scene.concurrent(desk, t) > few
+        return True, recent + scene.gap
+    return scene.concurrent(desk, t) > few, -1
 
 
 def _due(scene: Scene, desk: Desk, t: int) -> int:

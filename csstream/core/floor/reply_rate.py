@@ -42,7 +42,7 @@ class ReplyRate:
             place = FRESH
             if replied:
                 place = REPLIED
-            elif wrote + self.scene.policy.reply_rate_settle_ms <= t:
+            elif wrote + self.scene.policy.reply_rate_settle_ms < t:
                 place = LEFT
             elif before is None or before[0] != wrote:
                 self.scene.remind(wrote + self.scene.policy.reply_rate_settle_ms, SETTLE, customer)
