@@ -53,7 +53,7 @@ def test_ten_kills_and_two_freezes_lose_and_double_nothing(broker: str, tmp_path
         frozen: list[Process] = []
         for number in range(12):
             at = chance.randrange(2)
-            wait_until(workers[at].owns, 40, "a worker at work")
+            wait_until(workers[at].owns, 120, "a worker at work")
             time.sleep(chance.uniform(0, 1.5))
             if number in (3, 8):
                 workers[at].send(signal.SIGSTOP)

@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,15 @@ def whole(address: str) -> tuple[Shown, dict[str, Any], int]:
         message = json.loads(answer.readline().removeprefix(b"data: "))
     documents = {tuple(map(str, key)): document for key, document in message.get("documents", ())}
     return documents, dict(message.get("alerts", ())), message["time"]["now_ms"]
+
+
+def ready(address: str) -> bool:
+    """Whether a wall says that it is."""
+    try:
+        with urllib.request.urlopen(f"{address}readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError:
+        return False
 
 
 def alarmed(address: str, rule: str, severity: str) -> bool:
@@ -112,8 +122,7 @@ def test_every_wall_shows_what_a_worker_commits_and_a_dead_one_leaves_nothing_fa
             wait_until(
                 lambda: whole(late)[0].keys() == whole(one)[0].keys(), 20, "who comes late sees the same"
             )
-            with urllib.request.urlopen(f"{late}readyz", timeout=5) as answer:
-                assert answer.status == 200
+            wait_until(partial(ready, late), 20, "who comes late is ready")
             with urllib.request.urlopen(f"{late}metrics", timeout=5) as answer:
                 assert b"csstream_wall_viewers " in answer.read()
         assert second.process.poll() is None

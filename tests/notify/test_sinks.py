@@ -7,6 +7,7 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -154,7 +155,9 @@ async def test_dingtalk_gets_markdown_and_a_fresh_signature_in_the_url(service: 
     (request,) = service.requests
     assert request.path.startswith("/hook?access_token=T&timestamp=")
     stamp = int(request.path.split("timestamp=")[1].split("&")[0])
-    assert request.path.endswith("&sign=" + dingtalk_signature(Secret("SECdemo"), stamp))
+    sign = dingtalk_signature(Secret("SECdemo"), stamp)
+    assert unquote(request.path).endswith("&sign=" + unquote(sign)), "a slash may stand as it is in a query"
+    assert ("+" in unquote(sign)) is ("%2B" in request.path), "a plus would be a space"
     assert request.json["msgtype"] == "markdown"
     assert request.json["at"] == {"isAtAll": False}
     assert "0123456789" in request.json["markdown"]["text"]
