@@ -14,10 +14,10 @@ from typing import NamedTuple
 from csstream.core.changes import Change, decode, encode, instant
 from csstream.replay.crew import look_up
 
-CHUNK = 2_048
+CHUNK = 256
 """Changes read and written in one go."""
 
-PORTION = 32_768
+PORTION = 8_192
 """Changes sorted in one go."""
 
 
