@@ -569,11 +569,13 @@ class Shop:
         if floor.now < 0:
             return
         quiet = min(floor.now - self.rules.gap, self._day.start_ms)
+        told: list[FloorChange] = []
         for customer in self.customers.values():
             if customer.conversation.state.since >= 0 or customer.newest >= quiet:
-                self._changes += customer.views(floor.now)
-        views = [c for c in self._changes if type(c) is View and c.ts <= floor.now]
-        self._changes = [c for c in self._changes if c.ts > floor.now]
+                told += customer.views(floor.now)
+        views = [c for c in told if type(c) is View and c.ts <= floor.now]
+        ahead = [c for c in told if c.ts > floor.now]
+        self._changes = [*(c for c in self._changes if c not in ahead), *ahead]
         floor.resume(views)
 
     def restore_day(self, day: str, agent: str | None, row: DayRow, samples: dict[str, list[int]]) -> None:

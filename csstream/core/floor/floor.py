@@ -91,14 +91,14 @@ class Floor:
             return
         if self.feed_silent.heard:
             self._called.add("feed_silent")
-        due = self._next_due()
+        due = self._next_due(clock)
         if self._stirred or self._called or due <= self.now:
             self._judge(self.now)
-            due = self._next_due()
+            due = self._next_due(clock)
         while due < clock:
             self._come_to(due)
             self._judge(due)
-            due = self._next_due()
+            due = self._next_due(clock)
         self._come_to(clock)
         if self._called or self.feed_silent.alert is not None:
             self.scene.look_ms = clock
@@ -109,13 +109,13 @@ class Floor:
         """The next instant at which time alone may change something; the same for a floor made from the rows."""
         if self._stirred or self._called or self.feed_silent.heard:
             return self.now
-        return self._next_due()
+        return self._next_due(NEVER)
 
-    def _drop_stale_dues(self) -> None:
-        """Most dues only move on; put the first one where it really is."""
+    def _drop_stale_dues(self, limit: int) -> None:
+        """Most dues only move on; put the first one where it really is, if it lies before `limit`."""
         scene = self.scene
         dues = scene.dues
-        while dues[0][0] < NEVER:
+        while dues[0][0] < limit:
             due, kind, key = dues[0]
             real = due
             if kind == SETTLE:
@@ -139,8 +139,9 @@ class Floor:
     def _due_of(self, desk: Desk, t: int) -> int:
         return min([rule.due(self.scene, desk, t) for rule in AGENT_RULES])
 
-    def _next_due(self) -> int:
-        self._drop_stale_dues()
+    def _next_due(self, limit: int) -> int:
+        """The next due; exact if it lies before `limit`."""
+        self._drop_stale_dues(limit)
         due = min(self.scene.dues[0][0], self._over_30.next_due())
         return due if self._crossing is self._over_30 else min(due, self._crossing.next_due())
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from csstream.core.changes import Change, View
+from csstream.core.changes import Change, View, Word
 from csstream.core.floor.floor import Floor
 from csstream.core.floor.roster import Shift
 from csstream.core.rules import Alert
@@ -85,8 +85,13 @@ def changed(floor: Floor, ahead: Sequence[Change]) -> Iterator[tuple[tuple[str, 
         floor.now, scene.newest_ms, scene.newest_id, floor.stirred(), floor.called(), floor.reply_rate.event, roster.online_ms,
         StormRow([*storm.instants], storm.block_ms, storm.block, storm.total),
         {rule.name: rule.alert for rule in floor.shop_rules if rule.alert is not None},
-        [change for change in ahead if not isinstance(change, View)],
+        sorted(filter(_nobodys, ahead), key=lambda change: (change.ts, change.event)),
     )  # fmt: skip
+
+
+def _nobodys(change: Change) -> bool:
+    """Whether no customer's own events tell it again."""
+    return type(change) is not View and not (type(change) is Word and change.customer)
 
 
 def restore(floor: Floor, part: str, agent: str, data: bytes) -> list[Change]:
