@@ -70,9 +70,10 @@ class Floor:
                 if change.sent is not None:
                     self._sent(change.sent, t, event)
                 if customer:
-                    if t - last_of.get(customer, t) >= gap:
+                    before = last_of.get(customer, t)
+                    last_of[customer] = t  # first: who is back is a guest by his newest word
+                    if t - before >= gap:
                         self._return(customer, event)
-                    last_of[customer] = t
             elif type(change) is View:
                 if change.sent is not None:
                     self._sent(change.sent, t, event)

@@ -67,6 +67,15 @@ def test_who_fell_silent_is_no_customer_at_once() -> None:
     assert told(*apart, settings=settings, clock="10:30:00 - system @clock").alerts("overload") == []
 
 
+def test_who_fell_silent_and_writes_again_in_the_same_session_is_one_customer_more() -> None:
+    lines = ["10:00:00 c>A @a", "10:00:05 A human @a", "10:00:06 c>B @a", "10:10:10 c>B @a"]
+    busy = told(*lines, settings=("overload.concurrent=1",), clock="10:30:00 - system @clock")
+    assert [(a["ts"], a["end"]) for a in busy.alerts("overload") if a["agent"] == "A"] == [
+        (at("10:00:00"), at("10:10:06")),
+        (at("10:10:10"), at("10:20:10")),
+    ]
+
+
 def test_a_spam_mark_counts_from_its_own_instant_on() -> None:
     marked = [*FIVE, "10:00:30 spam m4 @c4"]
     [alert] = [a for a in alerts(*marked, clock="10:00:40 - system @clock") if a.rule == "overload"]
