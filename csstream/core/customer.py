@@ -268,6 +268,8 @@ class Customer:
         before, _ = self._told(known, settled_ms)
         self._judge(before.out)
         old_alerts = self._alerts(_with_open(before, settled_ms))
+        if self.account is not None:
+            self.account.recall(self.book_events(known), settled_ms)
         self.events += kept
         self.changed = True
         known += events

@@ -66,7 +66,7 @@ def test_ten_kills_and_two_freezes_lose_and_double_nothing(broker: str, tmp_path
                     frozen.clear()
             workers[at] = fleet.start()
         third = fleet.start()
-        wait_until(third.owns, 40, "a third worker at work")
+        wait_until(third.owns, 120, "a third worker at work")
         third.send(signal.SIGTERM)
         assert third.process.wait(10) == 0
         feeder.join()
@@ -82,7 +82,7 @@ def test_a_broker_that_is_killed_and_comes_back_changes_nothing(tmp_path: Path) 
         pytest.skip(str(error))
     with node, Fleet(node.address, tmp_path) as fleet:
         worker = fleet.start()
-        wait_until(worker.owns, 40, "a worker at work")
+        wait_until(worker.owns, 120, "a worker at work")
         log = shop_log(6_000)
         fleet.write(log[:3_000])
         wait_until(lambda: worker.metric("events_total") > 0, 40, "the first events")

@@ -45,7 +45,18 @@ STATES = ("due", "done", "missed", "moot")
 class Account:
     """A customer's book in a live shop."""
 
-    __slots__ = ("base", "book", "changed", "counted", "firing", "newest", "revs", "unpaid", "worked")
+    __slots__ = (
+        "base",
+        "book",
+        "changed",
+        "counted",
+        "firing",
+        "newest",
+        "revs",
+        "unpaid",
+        "whole",
+        "worked",
+    )
 
     def __init__(
         self, rules: Rules, crew: Crew, shop: str, customer: str, row: BookRow | None = None
@@ -62,6 +73,8 @@ class Account:
         self.unpaid: dict[str, int] = {} if row is None else row.unpaid
         self.firing: dict[str, int] = {} if row is None else row.firing
         self.changed = row is None
+        self.whole = row is None
+        """Whether the book knows the orders that gave way to others of their name; a row's state does not."""
 
     def revised(self, name: str, revision: int, ts: int) -> None:
         """A fact or an alert was published more than once, or is no longer what it was at first."""
@@ -112,12 +125,21 @@ class Account:
         worked = book.pass_time(settled_ms)
         return book, worked
 
+    def recall(self, events: Sequence[Event], settled_ms: int) -> None:
+        """After a restart: know again what gave way, for what was published of it is no news. `events` as kept so far."""
+        if not self.whole:
+            self.book, _ = self.told_anew(events, settled_ms)
+            self.whole = True
+
     def replace(self, told: tuple[Book, int], step: ShopStep, desk: "Counts", newest: int) -> None:
         """Go on from a book that was told anew, and publish the difference."""
         before = Snapshot(self.book)
         self.changed = True
         self.newest = max(self.newest, newest)
         self.book, worked = told
+        if not self.whole:  # other knowledge of agents makes no order: what is new here had given way before
+            before.know(Snapshot(self.book))
+            self.whole = True
         self._work(worked)
         self._publish(before, step, desk, corrected=True)
 
@@ -255,6 +277,12 @@ class Snapshot:
         self.orders = {fact.fact: fact for fact in book.orders()}
         self.reminders = {fact.fact: fact for fact in book.reminders()}
         self.alerts = {alert.alert: alert for alert in alerts_of(book)}
+
+    def know(self, other: "Snapshot") -> None:
+        """Add what only another one says."""
+        self.orders = other.orders | self.orders
+        self.reminders = other.reminders | self.reminders
+        self.alerts = other.alerts | self.alerts
 
 
 class Counts(Protocol):
