@@ -85,7 +85,7 @@ def test_a_broker_that_is_killed_and_comes_back_changes_nothing(tmp_path: Path) 
         wait_until(worker.owns, 120, "a worker at work")
         log = shop_log(6_000)
         fleet.write(log[:3_000])
-        wait_until(lambda: worker.metric("events_total") > 0, 40, "the first events")
+        wait_until(lambda: worker.metric("events_total") > 0, 120, "the first events")
         node.kill()
         wait_until(lambda: worker.get("/readyz")[0] == 503, 30, "not ready without a broker")
         assert worker.get("/livez")[0] == 200, "a broker that is away is waited for"
