@@ -34,6 +34,9 @@ from tests.kafka.keeper import read
 
 PARTITIONS = 4
 
+SESSION_S = 6 if os.environ.get("CSSTREAM_TEST_KAFKA") else 3
+"""A killed worker holds its partitions up for so long; a broker of somebody else allows no less than 6 s."""
+
 
 class Process:
     """One worker process."""
@@ -118,7 +121,8 @@ class Fleet:
         """One more worker."""
         command = [
             sys.executable, "-m", "csstream", "worker", "--broker", self.reached or self.connection.broker,
-            "--application", self.name, "--topics-prefix", f"{self.name}.", "--metrics-port", "0", *self._settings, *settings,
+            "--application", self.name, "--topics-prefix", f"{self.name}.", "--metrics-port", "0",
+            "--group-session", f"{SESSION_S}s", *self._settings, *settings,
         ]  # fmt: skip
         worker = Process(command, self.folder / f"worker-{len(self.workers)}.log")
         self.workers.append(worker)

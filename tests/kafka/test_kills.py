@@ -13,8 +13,6 @@ from tests.kafka.fleet import Fleet, Process, wait_until
 from tests.kafka.node import Node, NoKafkaError
 from tests.kafka.test_worker import assert_equals_replay, shop_log
 
-SESSION_S = 6
-
 
 class Feeder:
     """Writes a log slice by slice, so that whatever happens to workers happens under load."""
@@ -43,11 +41,30 @@ class Feeder:
             raise self.error
 
 
+def joined(worker: Process) -> int:
+    """How often it was told what it owns; that may be nothing, and a worker that owns nothing stands by."""
+    return worker.log().count("are ours")
+
+
+def leave(worker: Process) -> None:
+    """It is asked to end, and ends in order."""
+    worker.send(signal.SIGTERM)
+    assert worker.process.wait(10) == 0
+
+
+def thaw(worker: Process) -> None:
+    """A frozen worker goes on, learns that it owns nothing any more, and leaves."""
+    before = joined(worker)
+    worker.send(signal.SIGCONT)
+    wait_until(lambda: joined(worker) > before, 60, "a thawed worker back in the group")
+    leave(worker)
+
+
 @pytest.mark.slow
 def test_ten_kills_and_two_freezes_lose_and_double_nothing(broker: str, tmp_path: Path) -> None:
     chance = random.Random(7)
     log = shop_log(20_000, shops=12)
-    with Fleet(broker, tmp_path, settings=("--group-session", f"{SESSION_S}s")) as fleet:
+    with Fleet(broker, tmp_path) as fleet:
         workers = [fleet.start(), fleet.start()]
         feeder = Feeder(fleet, log, 40)
         frozen: list[Process] = []
@@ -60,15 +77,13 @@ def test_ten_kills_and_two_freezes_lose_and_double_nothing(broker: str, tmp_path
                 frozen.append(workers[at])
             else:
                 workers[at].kill()
-                if number in (5, 10):
-                    for each in frozen:
-                        each.send(signal.SIGCONT)
-                    frozen.clear()
             workers[at] = fleet.start()
+            if number in (5, 10):
+                thaw(frozen.pop())
         third = fleet.start()
+        wait_until(lambda: joined(third), 120, "a third worker in the group")
+        leave(workers[0])
         wait_until(third.owns, 120, "a third worker at work")
-        third.send(signal.SIGTERM)
-        assert third.process.wait(10) == 0
         feeder.join()
         fleet.settle(90)
         assert_equals_replay(fleet)

@@ -55,7 +55,7 @@ def test_lost_rows_are_made_anew_and_nothing_is_published_twice(
     broker: str, tmp_path: Path, age_ms: int | None
 ) -> None:
     log = shop_log(4_000, start_ms=None if age_ms is None else int(time.time() * 1000) - age_ms)
-    with Fleet(broker, tmp_path, settings=("--group-session", "6s")) as fleet:
+    with Fleet(broker, tmp_path) as fleet:
         worker = fleet.start()
         fleet.write(log[:2_500])
         fleet.settle()
@@ -84,7 +84,7 @@ def test_lost_rows_are_made_anew_and_nothing_is_published_twice(
 @pytest.mark.slow
 def test_one_shop_is_made_anew_and_the_others_stay_as_they_are(broker: str, tmp_path: Path) -> None:
     log = shop_log(2_000)
-    with Fleet(broker, tmp_path, settings=("--group-session", "6s")) as fleet:
+    with Fleet(broker, tmp_path) as fleet:
         worker = fleet.start()
         fleet.write(log[:1_200])
         fleet.settle()

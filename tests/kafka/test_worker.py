@@ -108,7 +108,7 @@ def shops_shown(worker: Process) -> set[str]:
 
 @pytest.mark.slow
 def test_a_frozen_worker_shows_no_shop_that_another_owns_by_now(broker: str, tmp_path: Path) -> None:
-    with Fleet(broker, tmp_path, settings=("--group-session", "6s")) as fleet:
+    with Fleet(broker, tmp_path) as fleet:
         fleet.write(shop_log(1_000))
         first = fleet.start()
         fleet.settle()
