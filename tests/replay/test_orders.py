@@ -1,7 +1,6 @@
 """Orders through a whole replay: the contract's golden figures, a published log, and what the report says of them."""
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -12,20 +11,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from csstream.logs import convert, shipped
 from csstream.policy import load, with_settings
 from tests.laws.notation import at, chat
 from tests.replay.files import HANDBOOK, lines, replayed, table, written
-
-ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("CSSTREAM_TEST_DATA", ROOT.parent / "shared" / "data"))
-TMALL = DATA / "tmall_orders" / "tmall_order_report.csv"
-
-HOURLY = (
-    1043, 530, 341, 189, 135, 113, 250, 556, 880, 1283, 1672, 1640, 1367, 1339, 1500, 1720, 1481, 1205, 1270, 1532,
-    1990, 2204, 2126, 1644,
-)  # fmt: skip
-"""Orders by local hour, as published with the log."""
+from tests.tmall import HOURLY, published
 
 DAILY = {
     **dict(enumerate((176, 222, 267, 469, 369, 144, 177), 1)),
@@ -143,12 +132,7 @@ def test_a_log_without_orders_has_no_section_of_them(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def tmall(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The events of a Tmall shop's month."""
-    if not TMALL.is_file():
-        pytest.skip(f"{TMALL} is absent; set CSSTREAM_TEST_DATA")
-    path = tmp_path_factory.mktemp("tmall") / "log.jsonl"
-    with path.open("wb") as out:
-        convert([TMALL], shipped("tmall-orders"), out)
-    return path
+    return published(tmp_path_factory.mktemp("tmall") / "log.jsonl")
 
 
 @pytest.mark.parametrize(
