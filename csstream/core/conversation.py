@@ -252,11 +252,15 @@ class Conversation:
 
     def play(self, events: Sequence[Event]) -> None:
         """Fold events; all that lies before each has come to pass. Types of no concern here change nothing."""
+        s = self.state
         for event in events:
-            if type(event) is Message:
-                if not event.internal:
-                    self._message(event)
-            elif type(event) is Transfer:
+            if type(event) is Message and not event.internal:
+                self._message(event)
+                continue
+            t: int = event.ts  # type: ignore[assignment]  # decoded
+            if s.since >= 0 and t > s.next_due:
+                self._expire(t)
+            if type(event) is Transfer:
                 self._transfer(event)
             elif type(event) is Session:
                 self._session(event)

@@ -130,10 +130,11 @@ class Customer:
         return CONFLICT if any(abs(copy.ts_ms - event.ts_ms) <= horizon for copy in copies) else APPLIED
 
     def absorb(
-        self, settled_ms: int, step: ShopStep, desk: Desk, changes: list[Change]
+        self, settled_ms: int, floor_ms: int, step: ShopStep, desk: Desk, changes: list[Change]
     ) -> tuple[list[bytes], int, int]:
         """Fold what was accepted since; what it concludes or corrects goes to `step`, the floor's part to `changes`.
 
+        His dues before `settled_ms` are worked off, and the floor has come to `floor_ms`.
         Gives the accepted events as they are kept, and the instants of the oldest and the newest of them.
         """
         pending = self.pending
@@ -167,7 +168,7 @@ class Customer:
             while self.coming < settled_ms:
                 self.pass_due(self.coming, step, changes)
         else:
-            self._correct(pending, kept, settled_ms, step, desk, changes)
+            self._correct(pending, kept, settled_ms, floor_ms, step, desk, changes)
         return kept, first[0], last[0]
 
     def _book_in_turn(self, account: Account, events: Sequence[Event], first: tuple[int, int, str]) -> bool:
@@ -260,24 +261,27 @@ class Customer:
         events: list[Event],
         kept: list[bytes],
         settled_ms: int,
+        floor_ms: int,
         step: ShopStep,
         desk: Desk,
         changes: list[Change],
     ) -> None:
         known = [decode_event(event) for event in self.events]
-        before, _ = self._told(known, settled_ms)
+        heard: list[Change] = []
+        before, _ = self._told(known, settled_ms, heard if self.newest > floor_ms else None)
+        for change in heard:  # told for an instant that the floor has not come to: told anew below
+            if change.ts > floor_ms and change in changes:
+                changes.remove(change)
         self._judge(before.out)
         old_alerts = self._alerts(_with_open(before, settled_ms))
-        if self.account is not None:
-            self.account.recall(self.book_events(known), settled_ms)
         self.events += kept
         self.changed = True
         known += events
         self._mark(known)
         told: list[Change] = []
         after, worked = self._told(known, settled_ms, told)
-        changes += [Word(e.ts_ms, e.id, "", _sent(self.rules, e)) for e in events if e.ts_ms < settled_ms]
-        changes += self._from(told, settled_ms, settled_ms)
+        changes += [Word(e.ts_ms, e.id, "", _sent(self.rules, e)) for e in events if e.ts_ms < floor_ms]
+        changes += self._from(told, floor_ms, floor_ms)
         if self.account is not None:
             book = self.account.told_anew(self.book_events(known), settled_ms)
             self.account.replace(book, step, desk, max(event.ts_ms for event in events))
@@ -340,26 +344,27 @@ class Customer:
         expired = -1 if changes is None else told.expire(settled_ms, changes)
         return told, max(expired, pass_time(told, settled_ms))
 
-    def views(self, settled_ms: int) -> list[Change]:
-        """What the floor has to know of him to go on at `settled_ms`: the view then, and what comes after it."""
-        if self.newest <= settled_ms:
-            return [self.conversation.view(settled_ms, "", None)]
+    def views(self, settled_ms: int, floor_ms: int) -> list[Change]:
+        """What the floor has to know of him to go on at `floor_ms`: the view then, and what comes after it."""
+        # In the last ms of a day his own day may be closed, and on the floor it is not over.
+        if self.newest <= floor_ms and self.rules.calendar.day(floor_ms).end_ms > floor_ms + 1:
+            return [self.conversation.view(floor_ms, "", None)]
         told: list[Change] = []
         self._told([decode_event(event) for event in self.events], settled_ms, told)
-        return self._from(told, settled_ms, settled_ms + 1)
+        return self._from(told, floor_ms, floor_ms + 1)
 
-    def _from(self, told: Sequence[Change], settled_ms: int, since_ms: int) -> list[Change]:
-        """Of all that the kept events tell: the view at `settled_ms`, of what lies before `since_ms`; and the rest."""
-        if settled_ms < 0:
+    def _from(self, told: Sequence[Change], floor_ms: int, since_ms: int) -> list[Change]:
+        """Of all that the kept events tell: the view at `floor_ms`, of what lies before `since_ms`; and the rest."""
+        if floor_ms < 0:
             return list(told)
         view = Conversation(self.rules, self.shop, self.name, Concluded(), self._base()).view(
-            settled_ms, "", None
+            floor_ms, "", None
         )
         for change in told:
             if change.ts >= since_ms:
                 break
             if type(change) is View:
-                view = replace(change, ts=settled_ms, event="", sent=None)
+                view = replace(change, ts=floor_ms, event="", sent=None)
             elif type(change) is Word and change.customer:
                 view.last = change.ts
         return [view, *(change for change in told if change.ts >= since_ms)]

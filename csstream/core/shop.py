@@ -171,7 +171,9 @@ class Shop:
         row = self.row
         clock = row.clock_ms
         for name, heard in self._pending.items():
-            kept, oldest, newest = heard.absorb(self._settled_for(name), self.step, self.desk, self._changes)
+            kept, oldest, newest = heard.absorb(
+                self._settled_for(name), row.settled_ms, self.step, self.desk, self._changes
+            )
             if heard.account is not None:
                 self.desk.schedule(name, heard.account)
             self.chapters.write(name, kept, oldest, newest, row.forgotten_ms)
@@ -568,11 +570,11 @@ class Shop:
         floor = self.floor
         if floor.now < 0:
             return
-        quiet = min(floor.now - self.rules.gap, self._day.start_ms)
+        quiet = min(floor.now - self.rules.gap, self.rules.calendar.day(floor.now).start_ms)
         told: list[FloorChange] = []
-        for customer in self.customers.values():
+        for name, customer in self.customers.items():
             if customer.conversation.state.since >= 0 or customer.newest >= quiet:
-                told += customer.views(floor.now)
+                told += customer.views(self._settled_for(name), floor.now)
         views = [c for c in told if type(c) is View and c.ts <= floor.now]
         ahead = [c for c in told if c.ts > floor.now]
         self._changes = [*(c for c in self._changes if c not in ahead), *ahead]

@@ -275,15 +275,15 @@ def assert_today(life: Life, policy: Policy) -> None:
         }
 
 
-BEYOND_MS = (None, None, 0, 1, 15_001, 45_000, 290_000, 700_000, 90_000_000)
+BEYOND_MS = (None, None, 0, 1, 15_001, 45_000, 61_000, 290_000, 700_000, 90_000_000, 200_000_000)
 
 cut_lists = bytes_of(2, 0, 8).map(
     lambda data: [
         Cut(
             a % 7,
             BEYOND_MS[b % len(BEYOND_MS)],
-            budget=1 if a > 230 else 1 << 62,
-            taken_over=200 < a <= 230,
+            budget=a % 3 if a > 210 else 1 << 62,
+            taken_over=190 < a <= 210,
         )
         for a, b in zip(*[iter(data)] * 2, strict=False)
     ]

@@ -3,7 +3,6 @@
 from dataclasses import fields
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,10 +69,6 @@ def assert_agree(log: list[dict[str, Any]], policy: str) -> None:
         assert getattr(found, name) == getattr(expected, name), name
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="known defect: an alert of an agent is missing in rare logs (idle_online, at the end of the log)",
-)
 @given(log=logs(), policy=st.sampled_from(sorted(POLICIES)))
 @settings(max_examples=1_000, deadline=None)
 def test_an_auditor_with_the_contract_in_hand_gets_the_same_figures(log: Any, policy: str) -> None:
@@ -86,10 +81,6 @@ def test_duplicates_and_conflicts_are_settled_as_the_contract_says(log: Any, pol
     assert_agree(log, policy)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="known defect: an alert of an agent is missing in rare logs (idle_online, at the end of the log)",
-)
 @given(log=logs(max_size=30, kinds=MIXED), policy=st.sampled_from(sorted(POLICIES)))
 @settings(max_examples=1_500, deadline=None)
 def test_orders_are_read_twice_and_agree(log: Any, policy: str) -> None:

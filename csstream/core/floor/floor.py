@@ -276,7 +276,12 @@ class Floor:
                 self._miss(scene.desks[agent], event)
         rate = self.reply_rate
         seen = rate.seen.get(customer)
-        told = seen is not None and seen[0] == view.wrote and view.replied == (seen[2] == REPLIED)
+        told = (
+            seen is not None
+            and seen[0] == view.wrote
+            and seen[1] == view.first
+            and view.replied == (seen[2] == REPLIED)
+        )
         if not told and rate.see(customer, view.wrote, view.first, view.replied, self.now, event):
             self._call(rate.name)
 
@@ -317,10 +322,12 @@ class Floor:
         elif desk.spell:
             if desk.spell == "online":
                 silent = max(desk.sent_ms, desk.spell_ms) + policy.idle_online_silent_ms
-                due = max(wait.leg_from + policy.idle_online_wait_ms, silent, self.now)
+                due = max(wait.leg_from + policy.idle_online_wait_ms, silent)
             else:
-                due = max(wait.leg_from + policy.with_waits_over_ms, self.now)
-            if due < desk.due:
+                due = wait.leg_from + policy.with_waits_over_ms
+            if due <= self.now:  # a mark has given him back what he had long ago: no due lies in the past
+                self._stir(desk, event)
+            elif due < desk.due:
                 desk.due = due
                 self.scene.remind(due, DESK, desk.agent)
 

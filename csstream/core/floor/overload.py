@@ -57,7 +57,8 @@ def _due(scene: Scene, desk: Desk, t: int) -> int:
         return NEVER
     if desk.sure_ms > t:
         return desk.sure_ms
-    return min([scene.last[guest] + scene.gap for guest in scene.present(desk, t)], default=NEVER)
+    # Nobody is let go here: `t` may lie ahead of instants that are still to be judged.
+    return min([due for guest in desk.guests if (due := scene.last[guest] + scene.gap) > t], default=NEVER)
 
 
 def _value(scene: Scene, desk: Desk, t: int) -> dict[str, int]:

@@ -85,13 +85,18 @@ def changed(floor: Floor, ahead: Sequence[Change]) -> Iterator[tuple[tuple[str, 
         floor.now, scene.newest_ms, scene.newest_id, floor.stirred(), floor.called(), floor.reply_rate.event, roster.online_ms,
         StormRow([*storm.instants], storm.block_ms, storm.block, storm.total),
         {rule.name: rule.alert for rule in floor.shop_rules if rule.alert is not None},
-        sorted(filter(_nobodys, ahead), key=lambda change: (change.ts, change.event)),
+        sorted(filter(_nobodys, ahead), key=_turn),
     )  # fmt: skip
 
 
 def _nobodys(change: Change) -> bool:
     """Whether no customer's own events tell it again."""
     return type(change) is not View and not (type(change) is Word and change.customer)
+
+
+def _turn(change: Change) -> tuple[int, str]:
+    """Words of one instant come in any order; what agents say of themselves stays as it came in."""
+    return change.ts, change.event if type(change) is Word else ""
 
 
 def restore(floor: Floor, part: str, agent: str, data: bytes) -> list[Change]:

@@ -22,7 +22,10 @@ from csstream.events import Dun, Event, Order
 
 
 class BookRow(Struct, array_like=True):
-    """An account: the book as it stands, and before the oldest kept event (empty: nothing was known; None: the same)."""
+    """An account: the book as it stands, and before the oldest kept event (empty: nothing was known; None: the same).
+
+    `given_way` are the orders that gave way to another of their name since then.
+    """
 
     state: bytes
     base: bytes | None
@@ -33,6 +36,7 @@ class BookRow(Struct, array_like=True):
     counted: dict[str, int] = field(default_factory=dict)
     unpaid: dict[str, int] = field(default_factory=dict)
     firing: dict[str, int] = field(default_factory=dict)
+    given_way: list[Purchase] = field(default_factory=list)
 
 
 encode_book = msgpack.Encoder().encode
@@ -54,7 +58,6 @@ class Account:
         "newest",
         "revs",
         "unpaid",
-        "whole",
         "worked",
     )
 
@@ -66,6 +69,8 @@ class Account:
             self.base = row.state if row.base is None else row.base
         state = State() if row is None else decode_state(row.state)
         self.book = Book(rules, crew, shop, customer, state)
+        if row is not None:
+            self.book.out.orders = row.given_way
         self.revs: dict[str, tuple[int, int]] = {} if row is None else row.revs
         self.counted: dict[str, int] = {} if row is None else row.counted
         self.worked = -1 if row is None else row.worked
@@ -73,8 +78,6 @@ class Account:
         self.unpaid: dict[str, int] = {} if row is None else row.unpaid
         self.firing: dict[str, int] = {} if row is None else row.firing
         self.changed = row is None
-        self.whole = row is None
-        """Whether the book knows the orders that gave way to others of their name; a row's state does not."""
 
     def revised(self, name: str, revision: int, ts: int) -> None:
         """A fact or an alert was published more than once, or is no longer what it was at first."""
@@ -94,6 +97,7 @@ class Account:
             self.counted,
             self.unpaid,
             self.firing,
+            self.book.out.orders,
         )
 
     # ---- what changes it --------------------------------------------------------------------------------
@@ -125,21 +129,12 @@ class Account:
         worked = book.pass_time(settled_ms)
         return book, worked
 
-    def recall(self, events: Sequence[Event], settled_ms: int) -> None:
-        """After a restart: know again what gave way, for what was published of it is no news. `events` as kept so far."""
-        if not self.whole:
-            self.book, _ = self.told_anew(events, settled_ms)
-            self.whole = True
-
     def replace(self, told: tuple[Book, int], step: ShopStep, desk: "Counts", newest: int) -> None:
         """Go on from a book that was told anew, and publish the difference."""
         before = Snapshot(self.book)
         self.changed = True
         self.newest = max(self.newest, newest)
         self.book, worked = told
-        if not self.whole:  # other knowledge of agents makes no order: what is new here had given way before
-            before.know(Snapshot(self.book))
-            self.whole = True
         self._work(worked)
         self._publish(before, step, desk, corrected=True)
 
@@ -151,6 +146,8 @@ class Account:
         """Fold events before `limit_ms`, the oldest kept ones, into the base."""
         book, _ = self.told_anew(events, limit_ms)
         self.base = encode_state(book.state)
+        settled = {order.name for order in book.out.orders}  # a book told anew knows them no more
+        self.book.out.orders = [order for order in self.book.out.orders if order.name not in settled]
         self.revs = {
             name: rev for name, rev in self.revs.items() if name[:6] == "order|" or rev[1] >= limit_ms
         }
@@ -159,6 +156,7 @@ class Account:
     def conclude(self) -> None:
         """Nothing that may still come in reaches back behind now."""
         self.base = encode_state(self.book.state)
+        self.book.out.orders = []
         self.changed = True
 
     def forget(self, now: int, kept_ms: int) -> bool:
@@ -277,12 +275,6 @@ class Snapshot:
         self.orders = {fact.fact: fact for fact in book.orders()}
         self.reminders = {fact.fact: fact for fact in book.reminders()}
         self.alerts = {alert.alert: alert for alert in alerts_of(book)}
-
-    def know(self, other: "Snapshot") -> None:
-        """Add what only another one says."""
-        self.orders = other.orders | self.orders
-        self.reminders = other.reminders | self.reminders
-        self.alerts = other.alerts | self.alerts
 
 
 class Counts(Protocol):

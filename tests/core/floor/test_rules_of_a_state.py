@@ -82,6 +82,19 @@ def test_a_spam_mark_counts_from_its_own_instant_on() -> None:
     assert (alert.ts, alert.state, alert.value["open_waits"]) == (at("10:00:04"), "firing", 5)
 
 
+def test_whoever_gets_an_old_wait_back_by_a_mark_is_idle_from_the_mark_on() -> None:
+    lines = ["10:00:00 presence A online", "10:00:00 c>A", "10:03:00 c>B #m", "10:06:00 spam m"]
+    idle = told(*lines, clock="10:06:01 - system @clock").alerts("idle_online")
+    assert [(a["agent"], a["ts"], a["end"]) for a in idle] == [("A", at("10:06:00"), None)]
+
+
+def test_who_is_answered_by_somebody_else_is_a_customer_at_once_until_he_falls_silent() -> None:
+    lines = ["10:00:00 c>A", "10:13:00 presence A online capacity=0", "10:13:30 C human"]
+    settings = ("session_gap=30s", "wait_ttl=none", "long_wait=none")
+    busy = told(*lines, settings=settings, clock="10:20:00 - system @clock").alerts("overload")
+    assert [(a["ts"], a["end"]) for a in busy if a["agent"] == "A"] == [(at("10:13:00"), at("10:14:00"))]
+
+
 def test_every_rule_says_what_to_do_in_both_languages() -> None:
     lines = [
         *("09:00:00 presence A online", "09:00:00 presence B hung", "09:00:00 presence C offline"),
