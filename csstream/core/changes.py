@@ -2,8 +2,9 @@
 
 The fold knows one customer at a time, the rules of a state need all of them at each instant. Between the two lie
 these records: small, flat, of the kind that one call turns into bytes, so that an audit can lay down a whole shop's
-on disk, put them in order of time and read them again. Each event gives one record; a `View` is the whole of what
-the floor knows of a customer from then on, a `Word` says that there was nothing new but the word itself.
+on disk, put them in order of time and read them again. Each event gives one record, and most say little: a `View` is
+the whole of what the floor knows of a customer from then on, after a `Turn` only his wait is another, and a `Word`
+says that there was nothing new but the word itself.
 """
 
 from collections.abc import Iterable
@@ -54,6 +55,17 @@ class View(Struct, array_like=True, gc=False, tag=1):
     replied: bool
 
 
+class Turn(Struct, array_like=True, gc=False, tag=4):
+    """A customer from `ts` on whose wait has begun, changed hands or ended; else he is as in his last `View`."""
+
+    ts: int
+    event: str
+    customer: str
+    sent: str | None
+    last: int
+    wait: OpenWait | None
+
+
 class Sign(Struct, array_like=True, gc=False, tag=2):
     """An agent signs on, hangs, steps away or leaves."""
 
@@ -75,7 +87,7 @@ class Rota(Struct, array_like=True, gc=False, tag=3):
     end: int
 
 
-Change: TypeAlias = Word | View | Sign | Rota
+Change: TypeAlias = Word | View | Turn | Sign | Rota
 
 instant = attrgetter("ts")
 """The key that sorts changes; of one customer or agent they stay in their order."""

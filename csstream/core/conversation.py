@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import UNSET
 
 from csstream.core.calendar import Calendar
-from csstream.core.changes import Change, OpenWait, View, Word
+from csstream.core.changes import Change, OpenWait, Turn, View, Word
 from csstream.core.facts import AnyFact, Consult, Flag, Leg, Level, Order, Reception, Reminder, Wait
 from csstream.core.orders.terms import Terms
 from csstream.events import Complaint, Event, Message, Session, Transfer
@@ -268,15 +268,16 @@ class Conversation:
                 self._complaint(event)
 
     def tell(self, events: Sequence[Event], changes: list[Change]) -> None:
-        """`play`, telling `changes` what the floor has to know: each event, and each new view of the customer."""
+        """`play`, telling `changes` what the floor has to know: each event, and what it changes."""
         s = self.state
         response = self.rules.response
         customer = self.customer
-        known = s.since, s.first_id, s.leg_from, s.holder, s.session_start, s.wrote, s.replied
+        wait = s.since, s.first_id, s.leg_from, s.holder
+        contact = s.session_start, len(s.received), s.wrote, s.replied
         for event in events:
             t: int = event.ts  # type: ignore[assignment]  # decoded
-            if s.since >= 0 and t > s.next_due:
-                self.expire(t, changes)
+            if s.since >= 0 and t > s.next_due and self.expire(t, changes) >= 0:
+                wait = s.since, s.first_id, s.leg_from, s.holder
             sent = None
             said = ""
             if type(event) is Message:
@@ -291,12 +292,15 @@ class Conversation:
                 self._session(event)
             elif type(event) is Complaint:
                 self._complaint(event)
-            now = s.since, s.first_id, s.leg_from, s.holder, s.session_start, s.wrote, s.replied
-            if now == known:
-                changes.append(Word(t, event.id, said, sent))
-            else:
-                known = now
+            waits = s.since, s.first_id, s.leg_from, s.holder
+            if contact != (s.session_start, len(s.received), s.wrote, s.replied):
+                contact = s.session_start, len(s.received), s.wrote, s.replied
                 changes.append(self.view(t, event.id, sent))
+            elif waits != wait:
+                changes.append(Turn(t, event.id, customer, sent, s.last_message, self._open()))
+            else:
+                changes.append(Word(t, event.id, said, sent))
+            wait = waits
 
     def expire(self, now: int, changes: list[Change]) -> int:
         """End the wait if it expires before `now`, and tell `changes`; when, or -1."""
@@ -314,12 +318,16 @@ class Conversation:
             self.customer,
             sent,
             s.last_message,
-            OpenWait(s.since, s.first_id, s.holder, s.leg_from, s.closing) if s.since >= 0 else None,
+            self._open(),
             tuple(s.received),
             s.wrote,
             s.day_evidence[0] if s.wrote >= 0 else "",
             s.replied,
         )
+
+    def _open(self) -> OpenWait | None:
+        s = self.state
+        return OpenWait(s.since, s.first_id, s.holder, s.leg_from, s.closing) if s.since >= 0 else None
 
     # ---- events -----------------------------------------------------------------------------------------
 

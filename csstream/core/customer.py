@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from csstream.core.audit import standing_alerts
 from csstream.core.canon import Standing, settle, tell, without_spam
-from csstream.core.changes import Change, View, Word
+from csstream.core.changes import Change, Turn, View, Word
 from csstream.core.conversation import NEVER, Concluded, Conversation, Rules, State
 from csstream.core.facts import AnyFact, Flag, Wait
 from csstream.core.orders.account import Account, judge
@@ -365,6 +365,8 @@ class Customer:
                 break
             if type(change) is View:
                 view = replace(change, ts=floor_ms, event="", sent=None)
+            elif type(change) is Turn:
+                view.last, view.wait = change.last, change.wait
             elif type(change) is Word and change.customer:
                 view.last = change.ts
         return [view, *(change for change in told if change.ts >= since_ms)]

@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Iterable
 
 from csstream.core.calendar import Calendar
-from csstream.core.changes import Change, OpenWait, Rota, Sign, View, Word
+from csstream.core.changes import Change, OpenWait, Rota, Sign, Turn, View, Word
 from csstream.core.conversation import NEVER
 from csstream.core.floor.agent_rule import AgentRule
 from csstream.core.floor.ages import Ages
@@ -25,6 +25,8 @@ from csstream.core.floor.scene import DESK, SETTLE, Scene, first_messages
 from csstream.core.floor.storm import Storm
 from csstream.core.rules import Alert, GroupOf
 from csstream.policy import Policy
+
+_DUES = tuple(rule.due for rule in AGENT_RULES)
 
 
 class Floor:
@@ -74,6 +76,15 @@ class Floor:
                     last_of[customer] = t  # first: who is back is a guest by his newest word
                     if t - before >= gap:
                         self._return(customer, event)
+            elif type(change) is Turn:
+                customer, last = change.customer, change.last
+                if change.sent is not None:
+                    self._sent(change.sent, t, event)
+                self._wait(customer, change.wait, event)
+                before = last_of.get(customer, last)
+                last_of[customer] = last
+                if last - before >= gap:
+                    self._return(customer, event)
             elif type(change) is View:
                 if change.sent is not None:
                     self._sent(change.sent, t, event)
@@ -92,8 +103,8 @@ class Floor:
             return
         if self.feed_silent.heard:
             self._called.add("feed_silent")
-        due = self._next_due(clock)
-        if self._stirred or self._called or due <= self.now:
+        due = self.now if self._stirred or self._called else self._next_due(clock)
+        if due <= self.now:
             self._judge(self.now)
             due = self._next_due(clock)
         while due < clock:
@@ -138,7 +149,7 @@ class Floor:
                 scene.remind(real, kind, key)
 
     def _due_of(self, desk: Desk, t: int) -> int:
-        return min([rule.due(self.scene, desk, t) for rule in AGENT_RULES])
+        return min([due(self.scene, desk, t) for due in _DUES])
 
     def _next_due(self, limit: int) -> int:
         """The next due; exact if it lies before `limit`."""
@@ -214,7 +225,7 @@ class Floor:
         """Forget the customers of whom nothing can matter any more."""
         scene = self.scene
         for customer in [
-            c for c, last in scene.last.items() if last + scene.gap <= t and c not in scene.waits
+            c for c, last in scene.last.items() if last + scene.gap < t and c not in scene.waits
         ]:
             del scene.last[customer]
             for agent in scene.received.pop(customer, ()):
@@ -262,9 +273,7 @@ class Floor:
     def _see(self, view: View) -> None:
         scene = self.scene
         customer, event, wait, received = view.customer, view.event, view.wait, view.received
-        before = scene.waits.get(customer)
-        if wait != before:
-            self._wait(customer, before, wait, event)
+        self._wait(customer, wait, event)
         known = scene.received.get(customer, ())
         last = scene.last.get(customer, view.last)
         scene.last[customer] = view.last
@@ -285,9 +294,12 @@ class Floor:
         if not told and rate.see(customer, view.wrote, view.first, view.replied, self.now, event):
             self._call(rate.name)
 
-    def _wait(self, customer: str, before: OpenWait | None, wait: OpenWait | None, event: str) -> None:
-        """A customer's wait is another, has another holder, or has ended."""
+    def _wait(self, customer: str, wait: OpenWait | None, event: str) -> None:
+        """A customer's wait may be another, have another holder, or have ended."""
         scene = self.scene
+        before = scene.waits.get(customer)
+        if wait == before:
+            return
         if before is not None and before.holder is not None and not before.closing:
             desk = scene.desks[before.holder]
             del desk.legs[customer]

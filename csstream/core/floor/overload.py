@@ -39,10 +39,9 @@ def _goes_on(scene: Scene, desk: Desk, t: int) -> bool:
 def _certainty(scene: Scene, desk: Desk, t: int) -> tuple[bool, int]:
     if len(desk.legs) > scene.few_waits:
         return True, -1
-    ratio = scene.policy.clear_ratio
-    if _over_30(desk, t) > int(ratio * scene.policy.overload_over_30):
+    if _over_30(desk, t) > scene.few(scene.policy.overload_over_30):
         return True, -1
-    few = int(ratio * desk.capacity)
+    few = scene.few(desk.capacity)
     guests = scene.present(desk, t)
     if len(guests) > few:
         # All but `few` would have to fall silent: that takes until the first of the most recent ones does.

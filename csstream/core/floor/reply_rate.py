@@ -19,8 +19,8 @@ class ReplyRate:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.alert: Alert | None = None
-        self.event = ""
-        """The greatest id of the events of this instant that changed the counts."""
+        self.event: tuple[int, str] = -1, ""
+        """When an event last changed the counts, and the greatest id of those that did it then."""
         self.seen: dict[str, tuple[int, str, int]] = {}
         """Today's customers: first message, its id, `FRESH`, `LEFT` or `REPLIED`."""
         self._left = self._replied = 0
@@ -32,14 +32,14 @@ class ReplyRate:
         self.scene.remind(self.scene.day.end_ms, RULE, self.name)
 
     def see(self, customer: str, wrote: int, first: str, replied: bool, t: int, event: str) -> bool:
-        """What is known of a customer's day at `t`; whether the counts have changed."""
+        """What is known of a customer's day at `t`; whether the rule is to be judged."""
         before = self.seen.get(customer)
+        place = FRESH
         if wrote < self.scene.day.start_ms:
             if before is None:
                 return False
             del self.seen[customer]
         else:
-            place = FRESH
             if replied:
                 place = REPLIED
             elif wrote + self.scene.policy.reply_rate_settle_ms < t:
@@ -53,17 +53,19 @@ class ReplyRate:
             self._count(place, 1)
         if before is not None:
             self._count(before[2], -1)
-        self.event = max(self.event, event)
-        return True
+        elif place == FRESH:
+            return False  # who is new counts only when he is settled
+        self.event = max(self.event, (t, event))
+        return self._turned()
 
     def settle(self, customer: str, t: int) -> bool:
-        """A customer's first message of the day is as old as it takes; whether he is still unanswered."""
+        """A customer's first message of the day is as old as it takes; whether the rule is to be judged."""
         seen = self.seen.get(customer)
         if seen is None or seen[2] != FRESH or seen[0] + self.scene.policy.reply_rate_settle_ms > t:
             return False
         self.seen[customer] = seen[0], seen[1], LEFT
         self._left += 1
-        return True
+        return self._turned()
 
     def _count(self, place: int, number: int) -> None:
         if place == LEFT:
@@ -71,27 +73,29 @@ class ReplyRate:
         elif place == REPLIED:
             self._replied += number
 
+    def _low(self) -> bool:
+        policy, settled = self.scene.policy, self._left + self._replied
+        return settled >= policy.reply_rate_after and 100 * self._replied < policy.reply_rate_target * settled
+
+    def _turned(self) -> bool:
+        return self._low() != (self.alert is not None)
+
     def judge(self, t: int) -> None:
         """Judge the rule at `t`."""
-        scene, alert = self.scene, self.alert
-        settled = self._left + self._replied
-        low = (
-            settled >= scene.policy.reply_rate_after
-            and 100 * self._replied < scene.policy.reply_rate_target * settled
-        )
+        scene, alert, low = self.scene, self.alert, self._low()
         if alert is not None and (not low or alert.ts < scene.day.start_ms):
             scene.end(alert, t, "passed" if alert.ts < scene.day.start_ms else "cleared")
             self.alert = alert = None
         elif alert is None and low:
-            self._fire(t, settled)
-        self.event = ""
+            self._fire(t)
 
-    def _fire(self, t: int, settled: int) -> None:
-        scene, replied = self.scene, self._replied
+    def _fire(self, t: int) -> None:
+        scene, replied, settled = self.scene, self._replied, self._left + self._replied
         left = sorted((wrote, first) for wrote, first, place in self.seen.values() if place == LEFT)
         evidence = [first for _, first in left[:EVIDENCE]]
-        if self.event and self.event not in evidence:
-            evidence.append(self.event)
+        at, event = self.event
+        if at == t and event and event not in evidence:
+            evidence.append(event)
         value = {"replied": replied, "settled": settled}
         self.alert = alert = scene.fire(self.name, str(t), "warning", t, left[0][0], value, evidence)
         share = f"{1000 * replied // settled / 10:.1f}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from csstream.core.changes import Change, View, Word
+from csstream.core.changes import Change, Turn, View, Word
 from csstream.core.floor.floor import Floor
 from csstream.core.floor.roster import Shift
 from csstream.core.rules import Alert
@@ -49,7 +49,7 @@ class FloorRow(Struct, array_like=True):
     newest_id: str
     stirred: dict[str, str]
     called: list[str]
-    rate_event: str
+    rate_event: tuple[int, str]
     online_ms: int
     storm: StormRow
     standing: dict[str, Alert]
@@ -91,7 +91,7 @@ def changed(floor: Floor, ahead: Sequence[Change]) -> Iterator[tuple[tuple[str, 
 
 def _nobodys(change: Change) -> bool:
     """Whether no customer's own events tell it again."""
-    return type(change) is not View and not (type(change) is Word and change.customer)
+    return type(change) not in (View, Turn) and not (type(change) is Word and change.customer)
 
 
 def _turn(change: Change) -> tuple[int, str]:

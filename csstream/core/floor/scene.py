@@ -30,7 +30,7 @@ class Scene:
         self.shop = shop
         self.group_of = group_of
         self.gap = policy.session_gap_ms
-        self.few_waits = int(policy.clear_ratio * policy.overload_open_waits)
+        self.few_waits = self.few(policy.overload_open_waits)
         """Open waits of an agent with which an overload may end."""
         self.day = Day("", -1, -1)
         self.newest_ms = -1
@@ -48,6 +48,11 @@ class Scene:
         """No instant before it needs to be judged."""
         self.news: dict[str, tuple[Alert, bool]] = {}
         """Alerts that changed since they were last taken, and whether an earlier record of each was taken."""
+
+    def few(self, limit: int) -> int:
+        """With how many of something that has a limit an alert on it may end (SPEC 8, `alert.clear_ratio`)."""
+        ratio = self.policy.clear_ratio
+        return limit * ratio.numerator // ratio.denominator
 
     def desk(self, agent: str) -> Desk:
         """The desk of an agent."""

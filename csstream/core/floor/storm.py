@@ -35,7 +35,9 @@ class Storm:
         if self.alert is not None:
             self._go_on(self.alert, t, crossed)
         elif crossed:
-            recent = [instant for instant in self.instants if instant >= t - policy.storm_within_ms]
+            recent = self.instants
+            while recent and recent[0] < t - policy.storm_within_ms:
+                recent.popleft()
             if len(recent) + crossed > policy.storm_waits:
                 self._fire(t, recent[0] if recent else t, len(recent) + crossed)
         self.instants.extend([t] * crossed)
