@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import zstandard
 
+from csstream.core.floor.rulebook import FLOOR_RULES
+from csstream.policy import with_settings
 from csstream.replay import Job, Progress, ReplayError, run
 from csstream.replay.crew import Crew
 from csstream.simulate import Plan
@@ -92,6 +94,26 @@ def test_the_way_a_log_comes_changes_no_byte_of_the_results(
 ) -> None:
     replayed(tmp_path / "out", *way(plain, tmp_path), workers=workers, **SMALL)
     assert results(tmp_path / "out", *FIGURES) == expected
+
+
+def test_the_alerts_of_a_state_are_the_same_for_one_worker_two_and_three(tmp_path: Path) -> None:
+    shifts = [
+        {"id": f"on{x}{n}", "type": "presence", "ts": PLAN.start_ms + n * 600_000, "shop": shop, "agent": f"a{x:02}",
+         "state": ("hung", "offline", "online")[n % 3]}
+        for shop in ("s01", "s02") for x in range(1, 8) for n in range(12)
+    ]  # fmt: skip
+    log = file(
+        tmp_path / "log.jsonl", b"".join(LOG) + b"".join(json.dumps(e).encode() + b"\n" for e in shifts)
+    )
+    policy = with_settings(
+        HANDBOOK, ["storm.waits=3", "reply_rate.after=5", "feed_silent.over=60s", "midnight.at=10:05, 10:20"]
+    )
+    found = []
+    for workers in (1, 2, 3):
+        replayed(tmp_path / "out", log, workers=workers, policy=policy, **SMALL)
+        found.append((tmp_path / "out" / "alerts.jsonl").read_bytes())
+    assert found[0] == found[1] == found[2]
+    assert {json.loads(line)["rule"] for line in found[0].splitlines()} >= set(FLOOR_RULES)
 
 
 def test_the_number_of_workers_changes_no_byte_but_the_run_times(plain: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from csstream.core.audit import Auditor
 from csstream.core.floor.rulebook import FLOOR_RULES
 from csstream.core.rules import Alert
 from tests.core.look import chosen, told
+from tests.core.test_live import Live
 from tests.laws.notation import at, chat
 from tests.laws.views import told_alerts
 
@@ -118,3 +119,36 @@ def test_a_record_is_read_back_as_it_was_written() -> None:
 def test_the_rules_have_a_name_each() -> None:
     assert len(set(FLOOR_RULES)) == len(FLOOR_RULES) == 8
     assert Auditor(chosen()).policy.storm_waits == 20
+
+
+CROWD = (
+    *("09:00:00 presence A online", "09:00:00 presence B hung", "09:00:00 presence C offline"),
+    *(f"10:00:{n:02} c>{'ABC'[n % 3]} @c{n} #w{n}" for n in range(24)),
+)
+
+
+def firing(live: Live) -> dict[str, float | list[int]]:
+    """What /metrics shows of the rules of a state: how many alerts of each stand."""
+    readings = live.runner.engine.readings()
+    return {
+        labels[1]: value
+        for name, labels, value in readings
+        if name == "alerts_firing" and labels[1] in FLOOR_RULES
+    }
+
+
+def test_metrics_count_what_stands_of_every_rule_of_a_state_and_count_it_down_again() -> None:
+    live = Live().hears(*CROWD, wall="10:00:25")
+    assert firing(live) == dict.fromkeys(FLOOR_RULES, 0) | {"overload": 3}
+    live.hears(wall="10:01:00")
+    assert firing(live)["storm"] == 1
+    waits = {"overload": 3, "hung_with_waits": 1, "offline_with_waits": 1, "idle_online": 1, "storm": 0}
+    live.hears(wall="10:04:00")
+    assert firing(live) == dict.fromkeys(FLOOR_RULES, 0) | waits
+    live.hears(wall="10:05:24")
+    assert firing(live) == dict.fromkeys(FLOOR_RULES, 0) | waits | {"reply_rate": 1, "feed_silent": 1}
+    live.hears(wall="23:30:01")
+    assert firing(live)["midnight"] == 1
+    answers = [f"23:31:{n:02} {'ABC'[n % 3]} human @c{n}" for n in range(24)]
+    live.hears(*answers, "23:31:30 presence A offline", wall="23:50:00")
+    assert firing(live) == dict.fromkeys(FLOOR_RULES, 0)
