@@ -1,12 +1,13 @@
 """How soon people are told, on a real Kafka: `python -m tests.bench.bench_notify`.
 
 From the instant at which a wait passes a level, through worker, `cs.alerts` and notifier, to the request that a sink
-gets; `notify.settle` (1 s) is part of it. And how many alerts a second a notifier takes in that starts on a backlog.
+gets, while a steady load of customers who are answered in time goes through the same worker; once with
+`notify.settle` 0 and once with its default of 1 s, which is then part of it. And how soon a notifier that starts on a
+backlog has told of it.
 """
 
 import argparse
 import asyncio
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -14,18 +15,29 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import orjson
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 
 from csstream.core.rules import encode
 from csstream.kafka.topics import NOTIFIED, TOPICS, ensure
 from csstream.ledgers.kafka import Connection
+from tests.bench.bench_live import Load, now_ms, quantiles
+from tests.bench.watched import Worker
 from tests.kafka.node import Node
 from tests.notify.days import T, ended, level
 from tests.notify.service import Service
 from tests.notify.test_crash import until
 
 PARTITIONS = 4
+SLOW = 1_000
+LONG_S = 35.0
+"""By then customers pass 30 s as fast as they pass 15 s."""
+
+QUIET = (
+    "--set", "storm.waits=1000000", "--set", "overload.open_waits=1000000", "--set", "overload.over_30=1000000",
+    "--set", "overload.concurrent=1000000", "--set", "reply_rate.after=1000000",
+)  # fmt: skip
+"""A few hundred invented agents get two thousand messages a second: all rules but those on waits would ring."""
+
 CONFIG = """
 [sinks.ops]
 kind = "webhook"
@@ -37,11 +49,6 @@ sinks = ["ops"]
 """
 
 
-def now_ms() -> int:
-    """The wall clock."""
-    return time.time_ns() // 1_000_000
-
-
 def start(*words: str) -> "subprocess.Popen[bytes]":
     """A command of csstream."""
     quiet = subprocess.DEVNULL
@@ -49,58 +56,46 @@ def start(*words: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
 
 
-def notifier(broker: str, folder: Path, url: str) -> "subprocess.Popen[bytes]":
+def notifier(broker: str, folder: Path, url: str, *more: str) -> "subprocess.Popen[bytes]":
     """`csstream notify`."""
     (folder / "alerts.toml").write_text(CONFIG.format(url=url), "utf-8")
-    return start("notify", "--alerts", str(folder / "alerts.toml"), "--broker", broker, "--port", "0")
+    return start("notify", "--alerts", str(folder / "alerts.toml"), "--broker", broker, "--port", "0", *more)
 
 
-async def told(broker: str, folder: Path, rate: int, seconds: float) -> None:
-    """Deadline to request."""
+async def told(broker: str, folder: Path, rate: int, seconds: float, settle: str) -> None:
+    """Deadline to request. One customer in `SLOW` waits past the first two levels; nobody else is told of."""
     async with Service() as service:
-        running = [
-            start(
-                "worker", "--broker", broker, "--metrics-port", "0",
-                "--set", "alert.levels=2s warning", "--set", "storm.waits=1000000",
-            ),
-            notifier(broker, folder, service.url),
-        ]  # fmt: skip
-        producer = AIOKafkaProducer(bootstrap_servers=broker, linger_ms=0)
-        await producer.start()
+        worker = Worker(broker, *QUIET)
+        notify = notifier(broker, folder, service.url, "--set", f"notify.settle={settle}")
+        load = Load(broker, rate, slow=SLOW)
         try:
-            await asyncio.sleep(
-                12
-            )  # until both are up: what is told later than that would count against them
-            sent, began = 0, time.monotonic()
-            while time.monotonic() - began < seconds:
-                at = now_ms()
-                said = {"id": f"m{sent}", "type": "message", "ts": at, "shop": f"s{sent % 16}",
-                        "customer": f"c{sent}", "agent": f"a{sent}", "sender": "customer"}  # fmt: skip
-                await producer.send("cs.chat", orjson.dumps(said), key=f"s{sent % 16}".encode())
-                sent += 1
-                await asyncio.sleep(max(0.0, began + sent / rate - time.monotonic()))
-
-            def waits() -> list[int]:
-                found = []
-                for request in service.taken:
-                    event = request.json
-                    alert = event["data"]["alerts"][0]
-                    if event["type"] == "csstream.alert.firing" and alert["rule"] == "wait":
-                        found.append(request.at_ms - alert["ts"])
-                return found
-
-            await until(lambda: len(waits()) == sent, 60)
-            delays = waits()
-            cuts = statistics.quantiles(delays, n=100)
+            await asyncio.to_thread(worker.until, "csstream_partitions", PARTITIONS, 60.0, 'state="ready"')
+            load.start()
+            await asyncio.sleep(LONG_S)  # until levels are passed at the rate of the load
+            calm, before_s = now_ms(), worker.cpu_seconds()
+            applied = worker.applied()
+            await asyncio.sleep(seconds)
+            done_ms, used_s = now_ms(), worker.cpu_seconds() - before_s
+            applied = await asyncio.to_thread(worker.applied) - applied
+            await asyncio.sleep(3)  # for those of the last moment
+            delays: list[float] = []
+            ids: set[str] = set()
+            for request in service.taken:
+                event = request.json
+                [alert] = event["data"]["alerts"]
+                if event["type"] == "csstream.alert.firing" and calm <= alert["ts"] < done_ms:
+                    delays.append(request.at_ms - alert["ts"])
+                    ids.add(alert["alert"])
+            assert len(ids) == len(delays), "told twice"
             print(
-                f"{rate} alerts a second: deadline to the sink's request: p50 {cuts[49]:,.0f} ms, "
-                f"p99 {cuts[98]:,.0f} ms, worst {max(delays):,} ms ({len(delays):,} alerts, each told once)"
+                f"{applied * 1000 / (done_ms - calm):,.0f} events/s ({100_000 * used_s / (done_ms - calm):.0f} % of a core), "
+                f"settle {settle}: deadline to the sink's request: {quantiles(delays)}"
             )
         finally:
-            await producer.stop()
-            for process in running:
-                process.terminate()
-                process.wait(20)
+            load.end()
+            notify.terminate()
+            notify.wait(20)
+            worker.end()
 
 
 async def backlog(broker: str, folder: Path, number: int) -> None:
@@ -134,13 +129,14 @@ async def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--rate", type=int, default=5, help="alerts a second")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--rate", type=int, default=2_000, help="events a second")
     parser.add_argument("--backlog", type=int, default=200_000)
-    parser.add_argument("--only", choices=("told", "backlog"))
+    parser.add_argument("--only", choices=("told", "settled", "backlog"))
     given = parser.parse_args()
     runs: dict[str, Callable[[str, Path], Awaitable[None]]] = {
-        "told": lambda broker, folder: told(broker, folder, given.rate, given.seconds),
+        "told": lambda broker, folder: told(broker, folder, given.rate, given.seconds, "0s"),
+        "settled": lambda broker, folder: told(broker, folder, given.rate, given.seconds, "1s"),
         "backlog": lambda broker, folder: backlog(broker, folder, given.backlog),
     }
     for name, run in runs.items():
