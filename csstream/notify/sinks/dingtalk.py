@@ -6,13 +6,11 @@ import hmac
 import time
 from urllib.parse import quote_plus
 
-import orjson
-
 from csstream.notify.message import Answer, Message
 from csstream.notify.neutral import cut_bytes
-from csstream.notify.post import Poster
 from csstream.notify.secret import Secret
-from csstream.notify.sinks.kind import Field, Settings, SinkKind
+from csstream.notify.sinks.kind import Field, SinkKind
+from csstream.notify.sinks.robot import Robot
 from csstream.notify.sinks.verdict import by_code
 from csstream.notify.target import Rate
 from csstream.notify.wording import text_of
@@ -38,45 +36,31 @@ def signature(secret: Secret, at_ms: int) -> str:
     return quote_plus(base64.b64encode(digest))
 
 
-class DingTalk:
+class DingTalk(Robot):
     """Posts Markdown to a robot."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._voice = settings.voice
-        self._secret = settings.secrets.get("secret")
-        self._keyword = settings.texts.get("keyword", "")
-        self._poster = Poster(
-            settings.secrets["url"], allow_private=settings.allow_private, timeout_s=settings.timeout_s
-        )
 
     async def send(self, message: Message) -> Answer:
         """Post it; only `errcode` 0 is a yes."""
-        text = text_of(message, self._voice)
+        text = text_of(message, self.voice)
         lines = [f"#### {text.title}", *(f"- {line}" for line in text.lines)]
         if text.link:
             lines.append(f"- [{text.link}]({text.link})")
-        if self._keyword:
-            lines.append(self._keyword)
-        body = orjson.dumps(
-            {
-                "msgtype": "markdown",
-                "markdown": {
-                    "title": cut_bytes(text.title, 200),
-                    "text": cut_bytes("\n".join(lines), MOST_BYTES),
-                },
-                "at": {"isAtAll": False},
-            }
-        )
+        if self.keyword:
+            lines.append(self.keyword)
+        body = {
+            "msgtype": "markdown",
+            "markdown": {
+                "title": cut_bytes(text.title, 200),
+                "text": cut_bytes("\n".join(lines), MOST_BYTES),
+            },
+            "at": {"isAtAll": False},
+        }
         query = ""
-        if self._secret is not None:
+        if self.secret is not None:
             now = time.time_ns() // 1_000_000
-            query = f"timestamp={now}&sign={signature(self._secret, now)}"
-        reply = await self._poster.post(body, {"Content-Type": "application/json; charset=utf-8"}, query)
+            query = f"timestamp={now}&sign={signature(self.secret, now)}"
+        reply = await self.post(body, query)
         return by_code(reply, ("errcode",), MEANINGS, PAUSES_MS)
-
-    async def close(self) -> None:
-        """Let go of the connection."""
-        await self._poster.close()
 
 
 DINGTALK = SinkKind(

@@ -10,13 +10,11 @@ import hmac
 import time
 from typing import Any
 
-import orjson
-
 from csstream.notify.message import Answer, Message
 from csstream.notify.neutral import cut_bytes
-from csstream.notify.post import Poster
 from csstream.notify.secret import Secret
-from csstream.notify.sinks.kind import Field, Settings, SinkKind
+from csstream.notify.sinks.kind import Field, SinkKind
+from csstream.notify.sinks.robot import Robot
 from csstream.notify.sinks.verdict import by_code
 from csstream.notify.target import Rate
 from csstream.notify.wording import Text, text_of
@@ -40,37 +38,27 @@ def signature(secret: Secret, at_s: int) -> str:
     return base64.b64encode(hmac.new(key, b"", hashlib.sha256).digest()).decode()
 
 
-class Feishu:
+class Feishu(Robot):
     """Posts cards to a robot."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._voice = settings.voice
-        self._secret = settings.secrets.get("secret")
-        self._keyword = settings.texts.get("keyword", "")
-        self._poster = Poster(
-            settings.secrets["url"], allow_private=settings.allow_private, timeout_s=settings.timeout_s
-        )
 
     async def send(self, message: Message) -> Answer:
         """Post it; only `code` (of old robots `StatusCode`) 0 is a yes."""
-        text = text_of(message, self._voice)
+        text = text_of(message, self.voice)
         colour = "green" if message.kind == "ended" else COLOURS.get(message.severity, "red")
         body: dict[str, Any] = {"msg_type": "interactive", "card": self._card(text, colour)}
-        if self._secret is not None:
+        if self.secret is not None:
             now = int(time.time())
-            body = {"timestamp": str(now), "sign": signature(self._secret, now), **body}
-        reply = await self._poster.post(
-            orjson.dumps(body), {"Content-Type": "application/json; charset=utf-8"}
-        )
+            body = {"timestamp": str(now), "sign": signature(self.secret, now), **body}
+        reply = await self.post(body)
         return by_code(reply, ("code", "StatusCode"), MEANINGS, PAUSES_MS)
 
     def _card(self, text: Text, colour: str) -> dict[str, Any]:
-        lines = "\n".join((*text.lines, *([self._keyword] if self._keyword else [])))
+        lines = "\n".join((*text.lines, *([self.keyword] if self.keyword else [])))
         elements: list[dict[str, Any]] = [
             {"tag": "div", "text": {"tag": "plain_text", "content": cut_bytes(lines, MOST_BYTES)}}
         ]
         if text.link:
-            button = {"tag": "plain_text", "content": "大屏" if self._voice.language == "zh" else "Wall"}
+            button = {"tag": "plain_text", "content": "大屏" if self.voice.language == "zh" else "Wall"}
             elements.append(
                 {"tag": "action", "actions": [{"tag": "button", "text": button, "url": text.link}]}
             )
@@ -82,10 +70,6 @@ class Feishu:
             },
             "elements": elements,
         }
-
-    async def close(self) -> None:
-        """Let go of the connection."""
-        await self._poster.close()
 
 
 FEISHU = SinkKind(

@@ -6,12 +6,10 @@ for mentions, and there the three signs that could make one are escaped.
 
 from typing import Any
 
-import orjson
-
 from csstream.notify.message import Answer, Message
 from csstream.notify.neutral import cut_bytes
-from csstream.notify.post import Poster
-from csstream.notify.sinks.kind import Field, Settings, SinkKind
+from csstream.notify.sinks.kind import Field, SinkKind
+from csstream.notify.sinks.robot import Robot
 from csstream.notify.target import Rate
 from csstream.notify.wording import text_of
 
@@ -23,18 +21,12 @@ def escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-class Slack:
+class Slack(Robot):
     """Posts blocks to a webhook."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._voice = settings.voice
-        self._poster = Poster(
-            settings.secrets["url"], allow_private=settings.allow_private, timeout_s=settings.timeout_s
-        )
 
     async def send(self, message: Message) -> Answer:
         """Post it; only `ok` is a yes."""
-        text = text_of(message, self._voice)
+        text = text_of(message, self.voice)
         blocks: list[dict[str, Any]] = [
             {"type": "section", "text": {"type": "plain_text", "emoji": False, "text": said}}
             for said in (cut_bytes(text.title, MOST_BYTES), cut_bytes("\n".join(text.lines), MOST_BYTES))
@@ -42,17 +34,13 @@ class Slack:
         if text.link:
             link = {"type": "mrkdwn", "text": f"<{escaped(text.link)}>"}
             blocks.append({"type": "section", "text": link})
-        body = orjson.dumps({"text": escaped(cut_bytes(text.title, MOST_BYTES)), "blocks": blocks})
-        reply = await self._poster.post(body, {"Content-Type": "application/json; charset=utf-8"})
+        body = {"text": escaped(cut_bytes(text.title, MOST_BYTES)), "blocks": blocks}
+        reply = await self.post(body)
         if isinstance(reply, Answer):
             return reply
         if reply.body.strip() == b"ok":
             return Answer(True, "ok")
         return Answer(False, f"HTTP {reply.status}, but the body is not ok")
-
-    async def close(self) -> None:
-        """Let go of the connection."""
-        await self._poster.close()
 
 
 SLACK = SinkKind(

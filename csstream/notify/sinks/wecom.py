@@ -1,11 +1,9 @@
 """A WeCom (企业微信) group robot: its URL is the secret, a Markdown message has 4,096 bytes, 20 go a minute."""
 
-import orjson
-
 from csstream.notify.message import Answer, Message
 from csstream.notify.neutral import cut_bytes
-from csstream.notify.post import Poster
-from csstream.notify.sinks.kind import Field, Settings, SinkKind
+from csstream.notify.sinks.kind import Field, SinkKind
+from csstream.notify.sinks.robot import Robot
 from csstream.notify.sinks.verdict import by_code
 from csstream.notify.target import Rate
 from csstream.notify.wording import text_of
@@ -21,28 +19,18 @@ MEANINGS = {
 PAUSES_MS = {45009: 60_000}
 
 
-class WeCom:
+class WeCom(Robot):
     """Posts Markdown to a robot."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._voice = settings.voice
-        self._poster = Poster(
-            settings.secrets["url"], allow_private=settings.allow_private, timeout_s=settings.timeout_s
-        )
 
     async def send(self, message: Message) -> Answer:
         """Post it; only `errcode` 0 is a yes."""
-        text = text_of(message, self._voice)
+        text = text_of(message, self.voice)
         tail = f"\n[{text.link}]({text.link})" if text.link else ""
         said = f"**{text.title}**\n" + "\n".join(f"> {line}" for line in text.lines)
         content = cut_bytes(said, MOST_BYTES - len(tail.encode())) + tail
-        body = orjson.dumps({"msgtype": "markdown", "markdown": {"content": content}})
-        reply = await self._poster.post(body, {"Content-Type": "application/json; charset=utf-8"})
+        body = {"msgtype": "markdown", "markdown": {"content": content}}
+        reply = await self.post(body)
         return by_code(reply, ("errcode",), MEANINGS, PAUSES_MS)
-
-    async def close(self) -> None:
-        """Let go of the connection."""
-        await self._poster.close()
 
 
 WECOM = SinkKind(
