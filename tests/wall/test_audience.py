@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from statistics import median
 
 import aiohttp
 import pytest
@@ -79,17 +80,21 @@ async def test_two_hundred_screens_and_one_that_hangs_all_see_a_change_at_once()
                 pass
             return time.monotonic()
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await asyncio.gather(*(told(answer, b'"whole"') for answer in answers))
-            began, encoded = time.monotonic(), wall.audience.encoded
-            room.take(
-                [b'{"id":"n","type":"message","ts":%d,"shop":"s01","customer":"new-one","sender":"customer"}'
-                 % room.now_ms],
-                room.now_ms + 1,
-            )  # fmt: skip
-            last = max(await asyncio.gather(*(told(answer, b"new-one") for answer in answers)))
-        assert last - began < 2
-        assert wall.audience.encoded - encoded <= 6, "not one a viewer"
+            first, encoded = time.monotonic(), wall.audience.encoded
+            took_s = []
+            for number in range(7):
+                began = time.monotonic()
+                room.take(
+                    [b'{"id":"n%d","type":"message","ts":%d,"shop":"s01","customer":"new-%d","sender":"customer"}'
+                     % (number, room.now_ms, number)],
+                    room.now_ms + 1,
+                )  # fmt: skip
+                new = b"new-%d" % number
+                took_s.append(max(await asyncio.gather(*(told(answer, new) for answer in answers))) - began)
+        assert median(took_s) < 1, took_s  # a busy machine may hold one of them up
+        assert wall.audience.encoded - encoded <= 6 * (time.monotonic() - first) + 1, "not one a viewer"
         assert len(wall.audience.viewers) == 201
         for answer in answers:
             answer.close()

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from tests.core.floor.test_rules_of_a_state import CROWD
 from tests.laws.notation import at
 from tests.wall.room import EVENING_MS, TOKEN, Room
 
@@ -176,6 +177,20 @@ async def test_the_wall_fits_the_screen_and_its_heroes_are_read_from_five_metres
     async with room.opened() as (address, _):
         page = await screen.open(address, f"lang={language}", size)
         await expect(page.locator("#agents .rows .row").first).to_be_visible(timeout=SOON_MS)
+        await assert_all_is_seen(page)
+
+
+@pytest.mark.parametrize("until", ["11:05:00", "23:45:00"])
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+async def test_who_waits_for_hours_is_shown_with_all_digits(
+    screen: Screen, size: tuple[int, int], until: str
+) -> None:
+    room = Room()
+    room.hears(*CROWD, until=until)
+    async with room.opened() as (address, _):
+        page = await screen.open(address, size=size)
+        await expect(page.locator("#late b")).to_have_text("24", timeout=SOON_MS)
+        await expect(page.locator("#longest b")).to_have_text(span(at(until) - at("10:00:00")))
         await assert_all_is_seen(page)
 
 
@@ -370,14 +385,13 @@ async def test_it_speaks_both_languages_and_has_both_lights_and_the_link_remembe
     async with room.opened() as (address, _):
         page = await screen.open(address, "lang=zh")
         await expect(page.locator("#longest h2")).to_have_text("最长等待", timeout=SOON_MS)
-        await expect(page.locator("#alerts .what")).to_have_text(
-            "顾客等待已超过 15 秒（A）：请马上回复或转接"
-        )
+        said = page.locator("#alerts .what > *")
+        await expect(said).to_have_text(["等待超过 15 秒 · A", "请马上回复或转接"])
         await page.locator("#language").click()
         await expect(page.locator("#longest h2")).to_have_text("Longest wait")
-        await expect(page.locator("#alerts .what")).to_have_text(
-            "A customer has waited more than 15 s (A): reply now or hand over"
-        )
+        await expect(said).to_have_text(["Waiting over 15 s · A", "reply now or hand over"])
+        whole = "A customer has waited more than 15 s (A): reply now or hand over"
+        await expect(page.locator("#alerts .what")).to_have_attribute("title", whole)
         await page.locator("#theme").click()
         await expect(page.locator("html")).to_have_attribute("data-theme", "light")
         await page.reload()

@@ -168,6 +168,13 @@ function span(ms) {
   return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
 }
 
+/** The same where five characters have room. */
+function shortSpan(ms) {
+  const minutes = Math.floor(ms / 60_000);
+  const hours = Math.floor(minutes / 60);
+  return hours >= 10 ? word("hours", { n: hours }) : hours ? `${hours}h${two(minutes % 60)}` : span(ms);
+}
+
 function briefly(ms) {
   const s = Math.max(0, Math.round(ms / 1000));
   return s < 120 || (s < 600 && s % 60) ? word("seconds", { n: s }) : word("minutes", { n: Math.round(s / 60) });
@@ -374,18 +381,20 @@ const page_is_room = () => !asked.has("agent") && !asked.has("customer");
 function drawRoom(view) {
   const worst = view.waits[0];
   const longest = $("#longest");
-  put(longest, "severity", worst?.severity ?? "ok");
+  const calm = view.shops.length ? "ok" : "info"; // nothing known is not all well
+  put(longest, "severity", worst?.severity ?? calm);
   const longestShown = view.total.oldest === null ? (view.shops.length ? "0:00" : "–") : span(view.total.oldest);
   text(longest.querySelector("b"), longestShown);
   longest.classList.toggle("long", longestShown.length > 5);
+  longest.classList.toggle("longer", longestShown.length > 7);
   const told = worst
     ? `${word("holder", { customer: masked(worst.customer), agent: holderOf(worst.agent) })} · ${count(worst.messages)}`
-    : view.shops.length ? word("nobody") : "";
+    : word(view.shops.length ? "nobody" : "nothing_yet");
   text(longest.querySelector(".note"), told);
 
   const late = view.waits.filter((wait) => wait.age > LATE_MS).length;
   const unlisted = view.total.open_waits - view.waits.length;
-  put($("#late"), "severity", late ? severityAt(LATE_MS + 1, view.levels) : "ok");
+  put($("#late"), "severity", late ? severityAt(LATE_MS + 1, view.levels) : calm);
   const lateShown = view.shops.length ? `${late}${unlisted > 0 ? "+" : ""}` : "–";
   text($("#late b"), lateShown);
   $("#late").classList.toggle("long", lateShown.length > 2);
@@ -452,7 +461,7 @@ function drawAgents(view) {
     text(name.lastChild, plain(agent.agent));
     text(state, agent.state ? word(agent.state) : "");
     text(open, f.open_waits ? String(f.open_waits) : "·");
-    text(oldest, agent.oldest === null ? "" : span(agent.oldest));
+    text(oldest, agent.oldest === null ? "" : shortSpan(agent.oldest));
     text(over, agent.late ? String(agent.late) : "");
     text(mean, fixed(f.mean_s));
     text(p90, fixed(f.p90_s));
@@ -468,6 +477,15 @@ function drawAgents(view) {
 
 const severityWord = (severity) => word(severity === "lost" ? "lost_wait" : severity);
 
+/** What happened, short enough to be read from afar, and what to do next: the end of the summary. */
+function wording(alert) {
+  const [head, ...rest] = plain(alert.summary[language] ?? alert.rule).split(language === "zh" ? "：" : ": ");
+  const rule = `rule_${alert.rule}`;
+  const short = word(rule, { ...alert.value, over: briefly((alert.value.over_s ?? 0) * 1_000) });
+  const happened = short === rule ? head : alert.agent === null ? short : `${short} · ${plain(alert.agent)}`;
+  return [happened, rest.at(-1) ?? (short === rule ? "" : head)];
+}
+
 function drawAlerts(tile, list) {
   const rows = tile.querySelector(".rows");
   const shown = list.slice(0, room(rows));
@@ -476,7 +494,7 @@ function drawAlerts(tile, list) {
     button.type = "button";
     button.addEventListener("click", () => acknowledge(alert.alert));
     const when = make("span", "when", make("b"), make("small"));
-    return make("div", "alert", make("i", "mark"), make("a", "what"), when, button);
+    return make("div", "alert", make("i", "mark"), make("a", "what", make("b"), make("span")), when, button);
   };
   fill(rows, shown, (alert) => alert.alert, create, (row, alert) => {
     const stands = alert.state === "firing";
@@ -484,10 +502,13 @@ function drawAlerts(tile, list) {
     put(row, "stands", stands ? (seen.has(alert.alert) ? "seen" : "yes") : "no");
     const [mark, what, when, button] = row.children;
     mark.title = severityWord(alert.severity);
-    text(what, plain(alert.summary[language] ?? alert.rule));
+    const [happened, next] = wording(alert);
+    text(what.firstChild, happened);
+    text(what.lastChild, next);
+    what.title = plain(alert.summary[language] ?? "");
     const whose = alert.customer === null ? (alert.agent === null ? {} : { agent: alert.agent }) : { customer: alert.customer };
     what.href = link({ shop: alert.shop, ...whose });
-    text(when.firstChild, stands ? span(now() - alert.since) : word(alert.outcome ?? "cleared"));
+    text(when.firstChild, stands ? shortSpan(now() - alert.since) : word(alert.outcome ?? "cleared"));
     text(when.lastChild, alert.customer === null ? "" : masked(alert.customer));
     const can = stands && !seen.has(alert.alert);
     button.hidden = !mayAct && (!stands || can);
@@ -499,8 +520,11 @@ function drawAlerts(tile, list) {
     const standing = list.filter((alert) => alert.state === "firing").length;
     text(tile.querySelector("h2 b"), standing ? String(standing) : "");
   }
-  const hidden = list.length - shown.length;
-  text(tile.querySelector(".more"), list.length === 0 ? word("quiet") : hidden ? word("more", { n: hidden }) : "");
+  const hidden = list.slice(shown.length);
+  const over = hidden.filter((alert) => alert.state !== "firing").length;
+  const more = hidden.length > over ? [word("more", { n: hidden.length - over })] : [];
+  if (over) more.push(word("more_over", { n: over }));
+  text(tile.querySelector(".more"), list.length === 0 ? word("quiet") : more.join(" · "));
 }
 
 function drawUnpaid(view) {
@@ -512,7 +536,7 @@ function drawUnpaid(view) {
   const create = () => make("div", "stage", make("b"), make("span"));
   fill($("#unpaid .stages"), [...stages], ([stage]) => stage, create, (node, [stage, number]) => {
     text(node.firstChild, String(number));
-    text(node.lastChild, stage);
+    text(node.lastChild, word(stage));
   });
 }
 
@@ -558,7 +582,7 @@ function drawWait(view) {
   const wait = view.waits.find((one) => one.customer === customer);
   $("#one .back").href = link(wait?.agent != null ? { shop: wait.shop, agent: wait.agent } : {});
   text($("#one h2"), `${word("customer")} ${plain(customer)}`);
-  text($("#one .note"), wait ? word("holder", { customer: "", agent: holderOf(wait.agent) }).trim() : word("gone"));
+  text($("#one .note"), wait ? word("with", { agent: holderOf(wait.agent) }) : word("gone"));
   put($("#one .who"), "severity", wait?.severity ?? "ok");
   drawFigures(wait ? [["longest", span(wait.age)], ["messages", String(wait.messages)]] : []);
   drawWaits(wait ? [wait] : [], view);
