@@ -78,7 +78,10 @@ class Load(threading.Thread):
             self._producer.poll(0)
 
     def _send(self, place: int, customer: int, sender: str) -> None:
-        key, value = message(place, customer, sender, now_ms())
+        self.send(*message(place, customer, sender, now_ms()))
+
+    def send(self, key: bytes, value: bytes) -> None:
+        """One record more, at once."""
         self._producer.produce("cs.chat", value, key)
 
     def end(self) -> None:
