@@ -270,8 +270,8 @@ class Customer:
         heard: list[Change] = []
         before, _ = self._told(known, settled_ms, heard if self.newest > floor_ms else None)
         for change in heard:  # told for an instant that the floor has not come to: told anew below
-            if change.ts > floor_ms and change in changes:
-                changes.remove(change)
+            if change.ts > floor_ms:
+                self._take_back(change, changes)
         self._judge(before.out)
         old_alerts = self._alerts(_with_open(before, settled_ms))
         self.events += kept
@@ -299,6 +299,17 @@ class Customer:
         for gone in was.values():
             step.retract_alert(gone, self)
         self._adopt(after, worked, settled_ms)
+
+    def _take_back(self, change: Change, changes: list[Change]) -> None:
+        """Take out what was told of one event; told anew, it may have another form."""
+        for place, told in enumerate(changes):
+            if (
+                isinstance(told, View | Turn | Word)
+                and (told.ts, told.event) == (change.ts, change.event)
+                and told.customer in ("", self.name)
+            ):
+                del changes[place]
+                return
 
     def retell_book(self, settled_ms: int, step: ShopStep, desk: Desk) -> None:
         """What was known of agents has changed: tell the book anew."""
