@@ -12,7 +12,7 @@ from csstream.core.changes import Change
 from csstream.core.conversation import Concluded, Conversation, Rules
 from csstream.core.crew import Crew
 from csstream.core.floor.floor import Floor
-from csstream.core.orders.account import alerts_of, judge
+from csstream.core.orders.account import judge
 from csstream.core.orders.book import Book
 from csstream.core.rules import Accused, Alert, Case, GroupOf, alerts, complaint
 from csstream.events import Event, Order
@@ -66,7 +66,7 @@ class Auditor:
         alerts = standing_alerts(self.policy, shop, customer, facts, crew.group_of)
         book = None
         if Order in set(map(type, standing.events)):
-            book = Book(self._rules, crew, shop, customer)
+            book = Book(self._rules, crew, shop, customer, daily=True)
             book.play(without_spam(self._rules, shop, customer, standing.events))
             book.pass_time(clock_ms)
             alerts += enter(book, facts)
@@ -89,9 +89,9 @@ class Auditor:
 def enter(book: Book, facts: Concluded) -> list[Alert]:
     """Add what the book says to the facts of its customer. Returns its alerts."""
     judge(book, facts)
-    facts.orders = book.orders()
-    facts.reminders = book.reminders()
-    return alerts_of(book)
+    facts.orders = book.order_facts()
+    facts.reminders = book.reminder_facts()
+    return [alert for order in book.purchases() for alert in book.alerts(order)]
 
 
 def finish(told: Conversation, clock_ms: int) -> None:

@@ -158,7 +158,7 @@ class Customer:
         if simple:
             self.events += kept
             if told is not None and self.account is not None:
-                self.account.replace(told, step, desk, last[0])
+                self.account.replace(told, step, desk)
             elif self.account is not None:
                 self.account.play(pending, settled_ms, step, desk)
             self.conversation.tell(pending, changes)
@@ -284,7 +284,7 @@ class Customer:
         changes += self._from(told, floor_ms, floor_ms)
         if self.account is not None:
             book = self.account.told_anew(self.book_events(known), settled_ms)
-            self.account.replace(book, step, desk, max(event.ts_ms for event in events))
+            self.account.replace(book, step, desk)
         self._judge(after.out)
         new = _with_open(after, settled_ms)
         self._publish_difference(before.out, after.out, step)
@@ -316,7 +316,7 @@ class Customer:
         assert self.account is not None
         known = [decode_event(event) for event in self.events]
         told = self.account.told_anew(self.book_events(known), settled_ms)
-        self.account.replace(told, step, desk, -1)
+        self.account.replace(told, step, desk)
 
     def book_events(self, events: Sequence[Event]) -> Sequence[Event]:
         """The standing events without spam."""

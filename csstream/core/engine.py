@@ -228,9 +228,10 @@ class Engine:
             "samples": 3,
             "day": 4,
             "book": 5,
-            "customer": 6,
-            "chapter": 7,
-            "floor": 8,
+            "order": 6,
+            "customer": 7,
+            "chapter": 8,
+            "floor": 9,
         }
         keyed.sort(key=lambda item: (order[item[0][0]], item[0]))
         samples: dict[tuple[str, str, str], dict[str, list[tuple[int, list[int]]]]] = {}
@@ -243,6 +244,8 @@ class Engine:
                 shop.restore_agent(rest[0], decode_agent(value))
             elif family == "book":
                 shop.desk.restore(rest[0], value)
+            elif family == "order":
+                shop.desk.restore(rest[0], value, rest[1])
             elif family == "tally":
                 shop.tallies[rest[0]] = decode_tally(value)
             elif family == "samples":

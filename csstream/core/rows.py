@@ -126,9 +126,15 @@ FAMILIES = (
     Family("customer", "shop, customer", "360 (8 events and more)", "with the chapter of the last event"),
     Family(
         "book",
-        "shop, customer who ordered",
-        "300 with one order, 540 while its chat is kept",
-        "attribution.order_ttl + 2 x (wait_ttl + gap + horizon) after his last order's last event",
+        "shop, customer who ordered and wrote",
+        "100 to 400",
+        "with his last order's row, or when nothing looks back to his chat any more",
+    ),
+    Family(
+        "order",
+        "shop, customer, order",
+        "200",
+        "attribution.order_ttl + 2 x (wait_ttl + gap + horizon) after its last event",
     ),
     Family("shop", "shop", "60", "never"),
     Family("tally", "shop, agent", "380 to 830", "never (one a known agent)"),

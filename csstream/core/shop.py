@@ -76,6 +76,7 @@ class Shop:
         self.crew = Crew(rules.calendar)
         self.desk = Desk(rules, name, self.crew)
         self.desk.learn = self._today_orders
+        self.desk.today_ms = self._day.start_ms
         self._doubted = NEVER  # since when what was known of agents has changed
         self.chapters = Chapters(self.row.place)
         self.seen = Seen(rules.policy.lateness_horizon_ms, self.row.clock_ms)
@@ -150,6 +151,7 @@ class Shop:
             self._end_day()
             self._day = self.rules.calendar.day(now)
             self.row.day = self._day.name
+            self.desk.today_ms = self._day.start_ms
             self.today = Today(self.rules.policy, self.rules.calendar, self._day)
 
     def _end_day(self) -> None:
@@ -247,15 +249,17 @@ class Shop:
             account = customer.account
             idle = account is None or account.book.next_due() == NEVER
             if customer.newest < limit and idle and customer.coming == NEVER:
-                if account is not None:
-                    account.conclude()
+                forgotten = customer.newest + self._kept_ms
+                self.desk.close(name, forgotten, limit)
                 del self.customers[name]
                 customer.forgotten = True
-                row.forgotten_ms = max(row.forgotten_ms, customer.newest + self._kept_ms)
+                row.forgotten_ms = max(row.forgotten_ms, forgotten)
             else:
                 customer.trim(limit)
+                if account is not None:
+                    self.desk.trim(name, account, limit)
         row.ended_ms = limit
-        self.desk.forget(row.settled_ms, 2 * self._kept_ms, self.customers.__contains__)
+        self.desk.forget(limit)
         self._ended += [("chapter", self.name, chapter_name(first)) for first in self.chapters.end(limit)]
 
     def _due(self, due: int, name: str) -> Customer | None:
@@ -356,6 +360,10 @@ class Shop:
 
     def remember(self, customer: str, name: str, mark: int, ts: int) -> bool:
         """A fact or alert of a customer was published more than once; whether he is known here."""
+        account = self.desk.account(customer)
+        if account is not None and account.revised(name, mark, ts):
+            self.desk.schedule(customer, account)
+            return True
         owner = self.customers.get(customer)
         if owner is not None:
             owner.revised(name, mark, ts)
@@ -385,8 +393,8 @@ class Shop:
                 changes["customer", self.name, name] = None
             elif customer.changed or customer.fresh >= ROW_EVERY:
                 changes["customer", self.name, name] = customer.row(row.place, row.ended_ms)
-        for name, book in self.desk.changes():
-            changes["book", self.name, name] = book
+        for name, order, changed in self.desk.changes():
+            changes[("order", self.name, name, order) if order else ("book", self.name, name)] = changed
         for first, chapter in self.chapters.changed():
             changes["chapter", self.name, chapter_name(first)] = chapter
         for agent in self._touched_agents:
@@ -486,7 +494,7 @@ class Shop:
 
     def _expected(self, customer: Customer) -> Expected:
         s, account = customer.conversation.state, customer.account
-        if account is None or not account.book.purchases():
+        if account is None or account.book.empty:
             return self.today.expected(s, self.rules.closing_consults, s.inquired, False)
         inquiry = account.book.state.inquiries.get(s.day)
         ordered = inquiry is not None and inquiry.ordered != "no"

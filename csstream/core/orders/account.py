@@ -1,12 +1,14 @@
 """The book of one customer, live: as it stands, what it is told anew from, and what of it was published.
 
-In order an event is folded once, and what an order says before and after it is compared; what comes in late is told
-again from `base`, the book before the oldest kept event of the customer. The chat is forgotten after days, orders are
-known for months: so an account outlives its customer, as one row, and is opened again when something concerns it.
+In order an event is folded once, and what the order that it changed says before and after it is compared; what comes
+in late is told again from the base, the book before the oldest kept event of the customer. The chat is forgotten after
+days, orders are known for months: so an account outlives its customer, and is opened again when something concerns it.
+
+Each order is a row of its own, and the rest of the account one more while it says anything: so an event of somebody
+with a thousand orders writes one of them, and somebody who bought once, silently, is kept as one row.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from msgspec import Struct, field, msgpack
@@ -15,173 +17,320 @@ from csstream.core import facts
 from csstream.core.conversation import NEVER, Concluded, Rules
 from csstream.core.crew import Crew
 from csstream.core.orders.book import Book, State, decode_state, encode_state
-from csstream.core.orders.purchase import Asking, Purchase
-from csstream.core.rules import Alert, Unpaid, order_alerts
+from csstream.core.orders.purchase import Purchase, decode_purchase, encode_purchase
 from csstream.core.step import ShopStep
-from csstream.events import Dun, Event, Order
+from csstream.events import Event, Order
 
 
 class BookRow(Struct, array_like=True):
-    """An account: the book as it stands, and before the oldest kept event (empty: nothing was known; None: the same).
-
-    `given_way` are the orders that gave way to another of their name since then.
-    """
+    """An account without its orders: as it stands, and before the oldest kept event (None: the same)."""
 
     state: bytes
     base: bytes | None
     worked: int
-    due: int
-    newest: int
+
+
+class OrderRow(Struct, array_like=True):
+    """One order: as it stands, and before the oldest kept event (None: the same). Empty: it is not there.
+
+    `counted`, `asked`: what was counted of it and of its reminders (`Account._count`). `due`: the next instant at which
+    time alone changes it, -1 if none. `stage`, `firing`: what of it stands in the gauges. `gave_way`: another order
+    has its id by now. `gone`: its name, if it is not there any more, but was published.
+    """
+
+    now: bytes
+    base: bytes | None = None
+    counted: int = 0
+    asked: dict[str, int] = field(default_factory=dict)
     revs: dict[str, tuple[int, int]] = field(default_factory=dict)
-    counted: dict[str, int] = field(default_factory=dict)
-    unpaid: dict[str, int] = field(default_factory=dict)
-    firing: dict[str, int] = field(default_factory=dict)
-    given_way: list[Purchase] = field(default_factory=list)
+    due: int = -1
+    stage: str | None = None
+    firing: list[str] = field(default_factory=list)
+    gave_way: bool = False
+    gone: str = ""
 
 
-encode_book = msgpack.Encoder().encode
+encode_row = msgpack.Encoder().encode
 decode_book = msgpack.Decoder(BookRow).decode
+decode_order = msgpack.Decoder(OrderRow).decode
+
+FRESH = encode_state(State())
+"""The state of who has only bought."""
 
 STATUSES = ("created", "paid", "shipped", "cancelled", "closed", "refunded", "lost")
 STATES = ("due", "done", "missed", "moot")
+
+Change = tuple["Kept", Purchase | None, Purchase | None]
+"""An order before and after, and what else is kept of it."""
+
+
+class Kept:
+    """What an account knows of one of its orders; see `OrderRow`."""
+
+    __slots__ = ("asked", "base", "changed", "counted", "firing", "order", "revs", "stage")
+
+    def __init__(self, order: Purchase | None, row: OrderRow | None = None) -> None:
+        self.order = order
+        self.base = b"" if row is None else row.base
+        self.counted = 0 if row is None else row.counted
+        self.asked = _NO_COUNTS if row is None else row.asked or _NO_COUNTS
+        self.revs = _NO_REVS if row is None else row.revs or _NO_REVS
+        self.stage = None if row is None else row.stage
+        self.firing = _NO_ALERTS if row is None else row.firing or _NO_ALERTS
+        self.changed = row is None
+
+    def revised(self, name: str, revision: int, ts: int) -> None:
+        """A fact or an alert was published more than once, or is no longer what it was at first."""
+        if self.revs is _NO_REVS:
+            self.revs = {}
+        self.revs[name] = revision, ts
+        self.changed = True
+
+    def now(self) -> bytes:
+        """The order as it stands."""
+        return b"" if self.order is None else encode_purchase(self.order)
+
+    def before(self) -> bytes:
+        """The order before the oldest kept event."""
+        return self.now() if self.base is None else self.base
+
+    def row(self, name: str, *, gave_way: bool) -> OrderRow:
+        """What has to be kept to go on after a restart."""
+        self.changed = False
+        order, now = self.order, self.now()
+        due = NEVER if order is None or gave_way else order.next_due()
+        return OrderRow(
+            now,
+            None if self.base == now else self.base,
+            self.counted,
+            self.asked,
+            self.revs,
+            -1 if due == NEVER else due,
+            self.stage,
+            self.firing,
+            gave_way,
+            name if order is None else "",
+        )
 
 
 class Account:
     """A customer's book in a live shop."""
 
-    __slots__ = (
-        "base",
-        "book",
-        "changed",
-        "counted",
-        "firing",
-        "newest",
-        "revs",
-        "unpaid",
-        "worked",
-    )
+    __slots__ = ("base", "book", "changed", "ended", "kept", "stored", "worked")
 
     def __init__(
-        self, rules: Rules, crew: Crew, shop: str, customer: str, row: BookRow | None = None
+        self,
+        rules: Rules,
+        crew: Crew,
+        shop: str,
+        customer: str,
+        row: BookRow | None = None,
+        orders: Iterable[OrderRow] = (),
     ) -> None:
-        self.base = b""
-        if row is not None:
-            self.base = row.state if row.base is None else row.base
-        state = State() if row is None else decode_state(row.state)
-        self.book = Book(rules, crew, shop, customer, state)
-        if row is not None:
-            self.book.out.orders = row.given_way
-        self.revs: dict[str, tuple[int, int]] = {} if row is None else row.revs
-        self.counted: dict[str, int] = {} if row is None else row.counted
-        self.worked = -1 if row is None else row.worked
-        self.newest = -1 if row is None else row.newest
-        self.unpaid: dict[str, int] = {} if row is None else row.unpaid
-        self.firing: dict[str, int] = {} if row is None else row.firing
-        self.changed = row is None
-
-    def revised(self, name: str, revision: int, ts: int) -> None:
-        """A fact or an alert was published more than once, or is no longer what it was at first."""
-        self.revs[name] = revision, ts
-
-    def row(self) -> BookRow:
-        """What has to be kept to go on after a restart."""
+        self.kept: dict[str, Kept] = {}
+        self.ended: dict[str, Kept] = {}
+        """Orders whose rows end with the step."""
+        self.base = FRESH
+        self.worked = -1
+        self.stored = row is not None
         self.changed = False
-        state = encode_state(self.book.state)
-        return BookRow(
-            state,
-            None if self.base == state else self.base,
-            self.worked,
-            self.book.next_due(),
-            self.newest,
-            self.revs,
-            self.counted,
-            self.unpaid,
-            self.firing,
-            self.book.out.orders,
-        )
+        state = State()
+        if row is not None:
+            state = decode_state(row.state)
+            self.base = row.state if row.base is None else row.base
+            self.worked = row.worked
+        standing: list[Purchase] = []
+        gave_way: list[Purchase] = []
+        for each in orders:
+            if each.gone:
+                self.kept[each.gone] = Kept(None, each)
+                continue
+            order = decode_purchase(each.now)
+            self.kept[order.name] = Kept(order, each)
+            (gave_way if each.gave_way else standing).append(order)
+        self.book = Book(rules, crew, shop, customer, state, standing)
+        self.book.out.orders = gave_way
 
     # ---- what changes it --------------------------------------------------------------------------------
 
     def play(self, events: Sequence[Event], settled_ms: int, step: ShopStep, desk: "Counts") -> None:
         """Fold events that come after all that was folded."""
-        self.changed = True
-        self.newest = max(self.newest, events[-1].ts_ms)
-        quiet = not self.book.busy and not any(isinstance(event, Order | Dun) for event in events)
-        before = None if quiet else Snapshot(self.book)
         self.book.play(events)
-        self._work(self.book.pass_time(settled_ms))
-        if before is not None:
-            self._publish(before, step, desk, corrected=False)
+        self._go_on(settled_ms, step, desk)
 
     def pass_time(self, now: int, step: ShopStep, desk: "Counts") -> None:
         """Work off every due before `now`."""
-        before = Snapshot(self.book)
+        self._go_on(now, step, desk)
+
+    def _go_on(self, now: int, step: ShopStep, desk: "Counts") -> None:
+        book = self.book
+        self.worked = max(self.worked, book.pass_time(now))
         self.changed = True
-        self._work(self.book.pass_time(now))
-        self._publish(before, step, desk, corrected=False)
+        changes: list[Change] = []
+        for name in sorted(book.stirred):
+            order, was = book.stirred[name]
+            kept = self.kept.get(name)
+            if kept is None:
+                kept = self.kept[name] = Kept(order)
+            elif kept.base is None:
+                kept.base = was
+            kept.order = order
+            kept.changed = True
+            if name in book.spoken:
+                changes.append((kept, decode_purchase(was) if was else None, order))
+        book.stirred = {}
+        book.spoken = set()
+        if changes:
+            self._publish(changes, step, desk, corrected=False)
 
     def told_anew(self, events: Sequence[Event], settled_ms: int) -> tuple[Book, int]:
         """The book of the kept standing events without spam, at `settled_ms`, and the last due worked off in it."""
         old = self.book
-        state = decode_state(self.base) if self.base else State()
-        book = Book(old.rules, old.crew, old.shop, old.customer, state)
+        orders = [decode_purchase(base) for kept in self.kept.values() if (base := kept.before())]
+        book = Book(old.rules, old.crew, old.shop, old.customer, decode_state(self.base), orders)
         book.play(events)
         worked = book.pass_time(settled_ms)
         return book, worked
 
-    def replace(self, told: tuple[Book, int], step: ShopStep, desk: "Counts", newest: int) -> None:
+    def replace(self, told: tuple[Book, int], step: ShopStep, desk: "Counts") -> None:
         """Go on from a book that was told anew, and publish the difference."""
-        before = Snapshot(self.book)
+        old, (book, worked) = self.book, told
+        before, after = _by_name(old), _by_name(book)
+        gave_way = {order.name for order in old.out.orders} ^ {order.name for order in book.out.orders}
+        changes: list[Change] = []
+        for name in sorted(before.keys() | after.keys()):
+            was, now = before.get(name), after.get(name)
+            if was == now and name not in gave_way:
+                continue
+            kept = self.kept.get(name)
+            if kept is None:
+                kept = self.kept[name] = Kept(now)
+            else:
+                kept.base = kept.before()
+            kept.order = now
+            kept.changed = True
+            changes.append((kept, was, now))
+        for name, order in after.items():
+            self.kept[name].order = order
+        self.book = book
+        book.stirred = {}
+        book.spoken = set()
         self.changed = True
-        self.newest = max(self.newest, newest)
-        self.book, worked = told
-        self._work(worked)
-        self._publish(before, step, desk, corrected=True)
-
-    def _work(self, worked: int) -> None:
         self.worked = max(self.worked, worked)
-        self.newest = max(self.newest, worked)
+        if changes:
+            self._publish(changes, step, desk, corrected=True)
+
+    # ---- what is no longer needed -----------------------------------------------------------------------
 
     def trim(self, events: Sequence[Event], limit_ms: int) -> None:
         """Fold events before `limit_ms`, the oldest kept ones, into the base."""
         book, _ = self.told_anew(events, limit_ms)
+        for each in (book, self.book):
+            each.prune(limit_ms)
         self.base = encode_state(book.state)
-        settled = {order.name for order in book.out.orders}  # a book told anew knows them no more
-        self.book.out.orders = [order for order in self.book.out.orders if order.name not in settled]
-        self.revs = {
-            name: rev for name, rev in self.revs.items() if name[:6] == "order|" or rev[1] >= limit_ms
-        }
         self.changed = True
+        self._settle({order.name for order in book.out.orders})
+        for name, kept in self.kept.items():
+            now = kept.now()
+            order = None if kept.order is None else book.orders.get(kept.order.order)
+            base = b"" if order is None or order.name != name else encode_purchase(order)
+            kept.changed = kept.changed or base != kept.before()
+            kept.base = None if base == now else base
+            if kept.revs:
+                revs = {
+                    fact: rev for fact, rev in kept.revs.items() if fact[:6] == "order|" or rev[1] >= limit_ms
+                }
+                kept.changed = kept.changed or revs != kept.revs
+                kept.revs = revs
 
-    def conclude(self) -> None:
-        """Nothing that may still come in reaches back behind now."""
+    def conclude(self, since_ms: int) -> None:
+        """Nothing comes in any more that is older than `since_ms`, which is later than all that was heard."""
+        self.book.prune(since_ms)
         self.base = encode_state(self.book.state)
-        self.book.out.orders = []
+        self.worked = -1
         self.changed = True
+        self._settle({order.name for order in self.book.out.orders})
+        for kept in self.kept.values():
+            if kept.base is not None:
+                kept.base = None
+                kept.changed = True
 
-    def forget(self, now: int, kept_ms: int) -> bool:
-        """Drop what no rule can need at `now`; whether nothing is left."""
-        limit = now - kept_ms
-        state = self.book.state
-        gone = [
-            o for o in state.orders.values() if o.last + self.book.terms.ttl < limit and o.next_due() == NEVER
-        ]
-        days = [day for day, inquiry in state.inquiries.items() if inquiry.final < limit]
-        if gone or days:
-            base = decode_state(self.base) if self.base else State()
-            for kept in (state, base):
-                for order in gone:
-                    kept.orders.pop(order.order, None)
-                for day in days:
-                    kept.inquiries.pop(day, None)
-            self.base = encode_state(base)
-            names = {order.name for order in gone}
-            self.revs = {name: rev for name, rev in self.revs.items() if not names & set(name.split("|"))}
-            self.counted = {name: n for name, n in self.counted.items() if name.split("|")[0] not in names}
-            self.changed = True
-        return not state.orders
+    def _settle(self, names: set[str]) -> None:
+        """Orders gave way to others of their id, and nothing that may come can undo it: nothing asks for them."""
+        if names:
+            self.book.out.orders = [order for order in self.book.out.orders if order.name not in names]
+            self._end(names)
+
+    def _end(self, names: Iterable[str]) -> None:
+        for name in names:
+            kept = self.kept.pop(name, None)
+            if kept is not None:
+                self.ended[name] = kept
+
+    def forget(self, limit_ms: int) -> None:
+        """Drop the orders that no rule can need any more, as of `limit_ms`."""
+        since = limit_ms - self.book.terms.ttl
+        self._end({order.name for order in self.book.forget(since)})
+        self._end(
+            [
+                name
+                for name, kept in self.kept.items()
+                if kept.order is None and all(ts < since for _, ts in kept.revs.values())
+            ]
+        )
 
     # ---- what of it is seen -----------------------------------------------------------------------------
+
+    def rows(self) -> Iterator[tuple[str, BookRow | OrderRow | None]]:
+        """The rows that have changed since last asked, by the names of orders; the account's own has none. None ends one."""
+        if self.changed:
+            self.changed = False
+            state = encode_state(self.book.state)
+            if state == self.base == FRESH and self.worked < 0:
+                if self.stored:
+                    yield "", None
+                self.stored = False
+            else:
+                yield "", BookRow(state, None if self.base == state else self.base, self.worked)
+                self.stored = True
+        for name in self.ended:
+            yield name, None
+        self.ended = {}
+        for name, kept in self.kept.items():
+            if kept.changed:
+                yield name, kept.row(name, gave_way=any(kept.order is o for o in self.book.out.orders))
+
+    def closed(self) -> tuple[bytes, ...]:
+        """All its rows, as `Desk` keeps it while nobody asks for it: the account's own, empty if none, and the orders'."""
+        state = encode_state(self.book.state)
+        own = BookRow(state, None if self.base == state else self.base, self.worked)
+        gave_way = self.book.out.orders
+        return (
+            encode_row(own) if self.stored else b"",
+            *(
+                encode_row(kept.row(name, gave_way=any(kept.order is o for o in gave_way)))
+                for name, kept in self.kept.items()
+            ),
+        )
+
+    def newest(self) -> int:
+        """The last instant at which something was heard of an order, or said of one that is not there any more."""
+        found = [order.last for order in self.book.since(-1)[:1]]
+        found += [ts for kept in self.kept.values() if kept.order is None for _, ts in kept.revs.values()]
+        return max(found, default=-1)
+
+    def revised(self, name: str, revision: int, ts: int) -> bool:
+        """A fact or an alert of an order was published more than once, before rows were lost; whether it is known."""
+        book = self.book
+        for order, kept in self.kept.items():
+            own = f"{book.shop}|{book.customer}|{order}"
+            alert = f"{book.shop}|{order}|"
+            if name == f"order|{own}" or name.startswith(
+                (f"reminder|{own}|", f"reminder_due|{alert}", f"reminder_missed|{alert}")
+            ):
+                kept.revised(name, revision, ts)
+                return True
+        return False
 
     def restates(self, events: Iterable[Event], today: str) -> bool:
         """Whether a new order may change what was published of the days before the one under way, `today`."""
@@ -197,113 +346,131 @@ class Account:
         return any(
             any(memo is not None and memo.ts >= since_ms for memo in (order.memo, order.early_memo))
             or any(asking.due >= since_ms for asking in order.reminders)
-            for order in self.book.state.orders.values()
+            for order in self.book.orders.values()
         )
 
-    def _publish(self, before: "Snapshot", step: ShopStep, desk: "Counts", *, corrected: bool) -> None:
-        after = Snapshot(self.book)
-        if after.orders != before.orders:
-            desk.learn_orders(before.orders.values(), -1)
-            desk.learn_orders(after.orders.values(), 1)
-        was: dict[str, facts.AnyFact] = {**before.orders, **before.reminders}
-        now: dict[str, facts.AnyFact] = {**after.orders, **after.reminders}
-        for fact in now.values():
-            old = was.pop(fact.fact, None)
-            if fact != old:
-                step.fact(fact, old, self)
+    def _publish(self, changes: Sequence[Change], step: ShopStep, desk: "Counts", *, corrected: bool) -> None:
+        book = self.book
+        was: list[facts.Order] = []
+        now: list[facts.Order] = []
+        for kept, before, after in changes:
+            old = None if before is None else book.order_fact(before)
+            new = None if after is None else book.order_fact(after)
+            if old is not None:
+                was.append(old)
+            if new is not None:
+                now.append(new)
+                if new != old:
+                    step.fact(new, old, kept)
+            elif old is not None:
+                step.retract(old, kept)
+            firing = _NO_ALERTS
+            if (before is not None and before.reminders) or (after is not None and after.reminders):
+                self._publish_reminders(kept, before, after, step)
+                firing = self._publish_alerts(kept, before, after, step, corrected=corrected)
+            stage = None if after is None or not book.watches(after) else after.stage_passed()
+            if stage != kept.stage or firing != kept.firing:
+                desk.stand(kept.stage, kept.firing, -1)
+                kept.stage, kept.firing = stage, firing
+                desk.stand(stage, firing, 1)
+            if after is not None and new is not None:
+                self._count(kept, after, new.owner or "", desk)
+        if was != now:
+            # Some figures count persons, so orders of today that have not changed come along.
+            named = {fact.order for fact in (*was, *now)}
+            others = [book.order_fact(o) for o in book.since(desk.today_ms) if o.name not in named]
+            desk.learn_orders([*was, *others], -1)
+            desk.learn_orders([*now, *others], 1)
+
+    def _publish_reminders(
+        self, kept: Kept, before: Purchase | None, after: Purchase | None, step: ShopStep
+    ) -> None:
+        tell = self.book.reminder_fact
+        was = {} if before is None else {a.stage: tell(before, a) for a in before.reminders}
+        for asking in () if after is None else after.reminders:
+            assert after is not None
+            new, old = tell(after, asking), was.pop(asking.stage, None)
+            if new != old:
+                step.fact(new, old, kept)
         for gone in was.values():
-            step.retract(gone, self)
-        firing = dict(before.alerts)
-        for alert in after.alerts.values():
-            earlier = firing.pop(alert.alert, None)
-            if earlier is not None:
-                alert.group = earlier.group  # as known when first published
-            if alert != earlier:
-                step.alert(alert, earlier if corrected else earlier is not None, self)
-        for lost in firing.values():
-            step.retract_alert(lost, self)
-        self._count(desk)
-        desk.stand(self.unpaid, -1, self.firing)
-        self.unpaid = dict(
-            Counter(stage for o in self.book.watched if (stage := o.stage_passed()) is not None)
-        )
-        self.firing = dict(Counter(a.rule for a in after.alerts.values() if a.state == "firing"))
-        desk.stand(self.unpaid, 1, self.firing)
+            step.retract(gone, kept)
 
-    def _count(self, desk: "Counts") -> None:
+    def _publish_alerts(
+        self, kept: Kept, before: Purchase | None, after: Purchase | None, step: ShopStep, *, corrected: bool
+    ) -> list[str]:
+        """Gives the rules of the alerts that stand."""
+        was = {} if before is None else {alert.alert: alert for alert in self.book.alerts(before)}
+        firing = []
+        for alert in [] if after is None else self.book.alerts(after):
+            old = was.pop(alert.alert, None)
+            if old is not None:
+                alert.group = old.group  # as known when first published
+            if alert != old:
+                step.alert(alert, old if corrected else old is not None, kept)
+            if alert.state == "firing":
+                firing.append(alert.rule)
+        for gone in was.values():
+            step.retract_alert(gone, kept)
+        return firing
+
+    def _count(self, kept: Kept, order: Purchase, owner: str, desk: "Counts") -> None:
         """Count what is reached for the first time (SPEC 9, F)."""
-        for order in self.book.purchases():
-            done = self.counted.get(order.name, 0)
-            bits = done
-            for place, status in enumerate(STATUSES):
-                bit = 1 << place
-                if getattr(order, status) >= 0 and not bits & bit:
-                    bits |= bit
-                    desk.tally("orders_total", (status,), 1)
-                    if status == "paid" and order.paid_fen:
-                        desk.tally("turnover_yuan_total", (self._owner(order),), order.paid_fen)
-            counted = bits >> 8
-            for _, amount in order.refunds_fen()[counted:]:
+        bits = kept.counted
+        for place, status in enumerate(STATUSES):
+            bit = 1 << place
+            if not bits & bit and getattr(order, status) >= 0:
+                bits |= bit
+                desk.tally("orders_total", (status,), 1)
+                if status == "paid" and order.paid_fen:
+                    desk.tally("turnover_yuan_total", (owner,), order.paid_fen)
+        if order.refunds:
+            refunds = bits >> 8
+            for _, amount in order.refunds_fen()[refunds:]:
                 if amount:
-                    desk.tally("refunds_yuan_total", (self._owner(order),), amount)
-            bits = (bits & 0xFF) | max(counted, len(order.refunds)) << 8
-            if bits != done:
-                self.counted[order.name] = bits
-            for asking in order.reminders:
-                self._count_reminder(order, asking, desk)
-
-    def _count_reminder(self, order: Purchase, asking: Asking, desk: "Counts") -> None:
-        name = f"{order.name}|{asking.stage}"
-        done = self.counted.get(name, 0)
-        bits = done | 1 << STATES.index(asking.state) | (1 if asking.asked else 0)
-        for place, state in enumerate(STATES):
-            if bits & ~done & 1 << place:
-                desk.tally("reminders_total", (asking.stage, state), 1)
-        if bits != done:
-            self.counted[name] = bits
-
-    def _owner(self, order: Purchase) -> str:
-        return self.book.order_fact(order).owner or ""
-
-
-class Snapshot:
-    """What a book says: facts by name, alerts by id."""
-
-    __slots__ = ("alerts", "orders", "reminders")
-
-    def __init__(self, book: Book) -> None:
-        self.orders = {fact.fact: fact for fact in book.orders()}
-        self.reminders = {fact.fact: fact for fact in book.reminders()}
-        self.alerts = {alert.alert: alert for alert in alerts_of(book)}
+                    desk.tally("refunds_yuan_total", (owner,), amount)
+            bits = (bits & 0xFF) | max(refunds, len(order.refunds)) << 8
+        kept.counted = bits
+        for asking in order.reminders:
+            done = kept.asked.get(asking.stage, 0)
+            bit = 1 << STATES.index(asking.state) | (1 if asking.asked else 0)
+            if bit & ~done:
+                if kept.asked is _NO_COUNTS:
+                    kept.asked = {}
+                kept.asked[asking.stage] = done | bit
+                for place, state in enumerate(STATES):
+                    if bit & ~done & 1 << place:
+                        desk.tally("reminders_total", (asking.stage, state), 1)
 
 
 class Counts(Protocol):
     """Where accounts say what they change in the shop's figures."""
 
+    @property
+    def today_ms(self) -> int:
+        """When the shop's local day under way began."""
+
     def learn_orders(self, orders: Iterable[facts.Order], sign: int) -> None:
-        """The orders of one customer, as they stand (1) or stood (-1)."""
+        """Those orders of one customer that concern today, as they stand (1) or stood (-1)."""
 
     def tally(self, metric: str, labels: tuple[str, ...], amount: int) -> None:
         """Something was reached for the first time."""
 
-    def stand(self, unpaid: dict[str, int], sign: int, firing: dict[str, int]) -> None:
-        """Unpaid orders by stage and alerts by rule that stand (1), or no longer (-1)."""
+    def stand(self, stage: str | None, firing: Sequence[str], sign: int) -> None:
+        """An unpaid order of a stage, and the rules of its alerts, that stand (1), or no longer (-1)."""
 
 
-def alerts_of(book: Book) -> list[Alert]:
-    """Every alert on the reminders of a book."""
-    return [
-        alert
-        for order in book.purchases()
-        for asking in order.reminders
-        for alert in order_alerts(
-            Unpaid(book.rules.policy, book.shop, book.customer, order, asking, book.crew.group_of)
-        )
-    ]
+def _by_name(book: Book) -> dict[str, Purchase]:
+    return {order.name: order for order in book.purchases()}
 
 
 def judge(book: Book | None, concluded: Concluded) -> None:
     """Say of consults what came of them; who has no book, or none of an order yet, has ordered nothing."""
-    if book is not None and book.purchases():
+    if book is not None and not book.empty:
         for consult in concluded.consults:
             book.judge(consult)
+
+
+_NO_REVS: dict[str, tuple[int, int]] = {}
+_NO_COUNTS: dict[str, int] = {}
+_NO_ALERTS: list[str] = []
+"""Shared by all the orders that have none."""

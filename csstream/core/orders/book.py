@@ -3,9 +3,12 @@
 Like the conversation it knows neither late events nor spam: it is told what stands, and told again when that
 changes. Of the chat it keeps what a later order may look back to; of each order what `purchase.py` says. The caps on
 reminders are the customer's, so all his orders lie in one book and their dues are worked off in one order.
+
+Most events concern one order of many. So the book says which orders it changed, and how each was before: who keeps
+or publishes them need not look at the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -16,8 +19,9 @@ from csstream.core.conversation import NEVER, Rules
 from csstream.core.crew import Crew
 from csstream.core.orders.memo import numbers
 from csstream.core.orders.owner import conflicts_of, owner_of, taken_back
-from csstream.core.orders.purchase import EVIDENCE, SEQUENCE, Asking, Memo, Purchase, fen
+from csstream.core.orders.purchase import EVIDENCE, SEQUENCE, Asking, Memo, Purchase, encode_purchase, fen
 from csstream.core.orders.terms import Step
+from csstream.core.rules import Alert, Unpaid, order_alerts
 from csstream.events import Dun, Event, Message, Order, canonical
 
 DAY_MS: Final = 86_400_000
@@ -34,17 +38,15 @@ class Inquiry(Struct, array_like=True):
 
 
 class State(Struct, array_like=True):
-    """All that the book keeps; instants in epoch ms, -1 for none. Names and goods last heard of stand last."""
+    """What the book keeps beside the orders; instants in epoch ms, -1 for none. What was last heard of stands last."""
 
     wrote: int = -1
     asked: dict[str, int] = field(default_factory=dict)  # goods asked for since the last answer, and when
     replies: dict[str, tuple[int, str]] = field(default_factory=dict)  # agent: last reply
     about: dict[str, tuple[int, str, str]] = field(default_factory=dict)  # goods: last reply about them
     spoke: dict[str, int] = field(default_factory=dict)  # agent: last effective message, reply or not
-    orders: dict[str, Purchase] = field(default_factory=dict)
     called: list[int] = field(default_factory=list)  # when somebody was asked to remind the customer
     inquiries: dict[str, Inquiry] = field(default_factory=dict)  # by local day
-    midnight: int = NEVER  # the next one at which unpaid orders are counted
 
 
 encode_state = msgpack.Encoder().encode
@@ -63,12 +65,26 @@ class Bookings:
 
 
 class Book:
-    """The fold over one customer's standing events. Feed it in canonical order only."""
+    """The fold over one customer's standing events. Feed it in canonical order only.
 
-    __slots__ = ("_plans", "_running", "crew", "customer", "out", "rules", "shop", "state", "terms")
+    `daily`: it counts the unpaid orders at each midnight, which is a figure of an audit alone.
+    """
+
+    __slots__ = (
+        "_daily", "_midnight", "_plans", "_running", "_unpaid", "crew", "customer", "orders", "out", "rules", "shop",
+        "spoken", "state", "stirred", "terms",
+    )  # fmt: skip
 
     def __init__(
-        self, rules: Rules, crew: Crew, shop: str, customer: str, state: State | None = None
+        self,
+        rules: Rules,
+        crew: Crew,
+        shop: str,
+        customer: str,
+        state: State | None = None,
+        orders: Iterable[Purchase] = (),
+        *,
+        daily: bool = False,
     ) -> None:
         self.rules = rules
         self.terms = rules.terms
@@ -77,8 +93,20 @@ class Book:
         self.customer = customer
         self.out = Bookings()
         self.state = State() if state is None else state
-        self._running = [o for o in self.state.orders.values() if o.running and o.lost < 0]
+        self.orders = {order.order: order for order in sorted(orders, key=_heard)}
+        """By order id; what was last heard of stands last."""
+        self.stirred: dict[str, tuple[Purchase, bytes]] = {}
+        """The orders that were changed, by name, and each as it was (`encode_purchase`; empty: it was not there)."""
+        self.spoken: set[str] = set()
+        """Of these, the ones of which a fact may have changed."""
+        self._watch()
         self._plans: dict[str, list[Step]] = {}
+        self._daily = daily
+        self._midnight = NEVER  # the next one at which unpaid orders are counted
+
+    def _watch(self) -> None:
+        self._running = [o for o in self.orders.values() if o.running and o.lost < 0]
+        self._unpaid = [o for o in self.orders.values() if o.created >= 0 and o.paid < 0]
 
     def play(self, events: Sequence[Event]) -> None:
         """Fold events; all that lies before each has come to pass. Types of no concern here change nothing."""
@@ -117,10 +145,12 @@ class Book:
                 for sku in about if m.sku is None else (*about, m.sku):
                     s.about.pop(sku, None)
                     s.about[sku] = t, agent, m.id
-            for order in s.orders.values():
-                if order.created >= 0 and order.paid < 0 and agent not in order.followed:
+            for order in self._unpaid:
+                if agent not in order.followed:
+                    self._stir(order)
                     order.followed.append(agent)
-        s.asked = {}
+        if s.asked:
+            s.asked = {}
         for order in self._running:
             self._contact(order, t, ("chat",), m.id)
 
@@ -133,14 +163,14 @@ class Book:
 
     def _presale(self, t: int) -> bool:
         """Whether no order of the customer is so recent that the question may be about it."""
-        since = t - self.terms.aftersale
-        for order in self.state.orders.values():
-            if order.last + self.terms.ttl < t:
-                continue
-            if order.paid >= since and order.paid >= 0:
+        since = max(t - self.terms.aftersale, 0)
+        for order in reversed(self.orders.values()):
+            if order.last < since or order.last + self.terms.ttl < t:
+                break
+            if order.paid >= since:
                 return False
             gone = order.closed >= 0 or order.cancelled >= 0 or order.lost >= 0
-            if order.created >= since and order.created >= 0 and not gone:
+            if order.created >= since and not gone:
                 return False
         return True
 
@@ -151,7 +181,13 @@ class Book:
         self.pass_time(t)
         order = self._known(e.order, t)
         if order is None:
-            order = self.state.orders[e.order] = Purchase(e.order, self._name(e.order, t), t, t)
+            order = Purchase(e.order, self._name(e.order, t), t, t)
+            self.stirred[order.name] = order, b""
+            self.spoken.add(order.name)
+        else:
+            self._stir(order, speaks=True)
+            del self.orders[e.order]
+        self.orders[e.order] = order
         order.last = t
         if len(order.evidence) < EVIDENCE:
             order.evidence.append(e.id)
@@ -166,16 +202,25 @@ class Book:
         if e.memo is not None:
             self._note(order, e.memo, t)
 
+    def _stir(self, order: Purchase, *, speaks: bool = False) -> None:
+        """An order is about to change; `speaks`: perhaps in what is published of it."""
+        if order.name not in self.stirred:
+            self.stirred[order.name] = order, encode_purchase(order)
+        if speaks:
+            self.spoken.add(order.name)
+
     def _known(self, name: str, t: int) -> Purchase | None:
         """The order of that name, if its last event is not too long ago."""
-        order = self.state.orders.get(name)
+        order = self.orders.get(name)
         return order if order is not None and t <= order.last + self.terms.ttl else None
 
     def _name(self, name: str, t: int) -> str:
-        old = self.state.orders.pop(name, None)
+        old = self.orders.pop(name, None)
         if old is None:
             return name
+        self._stir(old, speaks=True)
         self._leave(old)
+        self._unpaid = [other for other in self._unpaid if other is not old]
         self.out.orders.append(old)
         return f"{name}@{t}"
 
@@ -200,23 +245,26 @@ class Book:
         for inquiry in s.inquiries.values():
             if t < inquiry.final and inquiry.ordered != "same_day":
                 inquiry.ordered = "same_day" if t < inquiry.day_end else "final"
+        if order.paid < 0:
+            self._unpaid.append(order)
         if order.running:
             order.window = t - 1
             self._running.append(order)
             self._await(order, 0)
-            if not order.cod and s.midnight == NEVER:
-                s.midnight = terms.calendar.day(t).end_ms
+            if self._daily and not order.cod and self._midnight == NEVER:
+                self._midnight = terms.calendar.day(t).end_ms
 
     def _reach(self, order: Purchase, status: str, e: Order, t: int) -> None:
         if status == "paid" and order.paid < 0:
             order.paid_own_fen = fen(e.amount)
+            self._unpaid = [other for other in self._unpaid if other is not order]
         if status == "refunded":
             order.refunds.append((t, fen(e.amount)))
         if status in _INSTANTS and getattr(order, status) < 0:
             setattr(order, status, t)
         if order.end < 0:
             order.end, order.end_status = t, status
-            if t != self.state.midnight:  # else it was unpaid at that midnight, which is still to be counted
+            if t != self._midnight:  # else it was unpaid at that midnight, which is still to be counted
                 self._leave(order)
             waiting = order.waiting()
             if waiting is not None:
@@ -227,7 +275,7 @@ class Book:
         self._running = [other for other in self._running if other is not order]
         self._plans.pop(order.name, None)
         if not self._running:
-            self.state.midnight = NEVER
+            self._midnight = NEVER
 
     def _note(self, order: Purchase, text: str, t: int) -> None:
         agent = next((a for n in numbers(text) if (a := self.crew.with_number(n, t)) is not None), None)
@@ -245,6 +293,7 @@ class Book:
         order = self._known(e.order, t)
         if order is None or not order.running:
             return
+        self._stir(order, speaks=True)
         order.last_script = e.script
         if e.script is not None and e.script not in order.scripts:
             order.scripts.append(e.script)
@@ -255,13 +304,16 @@ class Book:
             return
         if t > order.window:
             for channel in channels:
-                order.seen.setdefault(channel, event_id)
+                if channel not in order.seen:
+                    self._stir(order)
+                    order.seen[channel] = event_id
             return
         waiting = order.waiting()
         if waiting is None:
             return
         seen = [channel for channel in waiting.missing if channel in channels]
         if seen:
+            self._stir(order, speaks=True)
             waiting.evidence.append(event_id)
             waiting.missing = [channel for channel in waiting.missing if channel not in seen]
             if not waiting.missing:
@@ -342,7 +394,7 @@ class Book:
         while self._running:
             order = min(self._running, key=_when)
             due = order.next_due()
-            if self.state.midnight < now and self.state.midnight <= due:
+            if self._midnight < now and self._midnight <= due:
                 self._count_unpaid()
             elif due < now:
                 self._work(order, due)
@@ -352,6 +404,7 @@ class Book:
         return worked
 
     def _work(self, order: Purchase, t: int) -> None:
+        self._stir(order, speaks=True)
         last = order.reminders[-1] if order.reminders else None
         if last is not None and last.state == "due" and last.until == t:
             last.state = "missed"
@@ -365,25 +418,15 @@ class Book:
 
     def _count_unpaid(self) -> None:
         """Count the orders unpaid at this midnight, which is not yet over for those that end in its millisecond."""
-        s, calendar = self.state, self.terms.calendar
-        midnight = s.midnight
+        calendar = self.terms.calendar
+        midnight = self._midnight
         day = calendar.day(midnight - 1).name
-        s.midnight = calendar.day(midnight).end_ms
+        self._midnight = calendar.day(midnight).end_ms
         for order in list(self._running):
             if order.created < midnight and not order.cod:
                 self.out.unpaid.append((day, self._responsible(order, midnight)))
             if not order.running:
                 self._leave(order)
-
-    @property
-    def busy(self) -> bool:
-        """Whether an unpaid timer runs: then every message may be a contact."""
-        return bool(self._running)
-
-    @property
-    def watched(self) -> Sequence[Purchase]:
-        """The orders whose unpaid timer runs."""
-        return self._running
 
     def next_due(self) -> int:
         """The next instant at which time alone concludes something; `NEVER` if none."""
@@ -395,7 +438,7 @@ class Book:
         """The unpaid orders of each local day up to that of the clock, as (day, responsible); `now` is the clock."""
         found = list(self.out.unpaid)
         day = self.terms.calendar.day(now)
-        if self.state.midnight == day.start_ms == now:  # the day before has just ended
+        if self._midnight == day.start_ms == now:  # the day before has just ended
             before = self.terms.calendar.day(now - 1).name
             found += [
                 (before, self._responsible(o, now)) for o in self._running if o.created < now and not o.cod
@@ -411,9 +454,27 @@ class Book:
 
     def purchases(self) -> list[Purchase]:
         """Every order, those too that gave way to another of their name."""
-        return [*self.out.orders, *self.state.orders.values()]
+        return [*self.out.orders, *self.orders.values()]
 
-    def orders(self) -> list[facts.Order]:
+    @property
+    def empty(self) -> bool:
+        """Whether it knows no order."""
+        return not self.orders and not self.out.orders
+
+    def watches(self, order: Purchase) -> bool:
+        """Whether the unpaid timer of an order runs."""
+        return any(order is other for other in self._running)
+
+    def since(self, ts: int) -> list[Purchase]:
+        """The orders of which something was heard at or after `ts`."""
+        found = []
+        for order in reversed(self.orders.values()):
+            if order.last < ts:
+                break
+            found.append(order)
+        return found
+
+    def order_facts(self) -> list[facts.Order]:
         """The facts of all orders, as they stand."""
         return [self.order_fact(order) for order in self.purchases()]
 
@@ -421,75 +482,119 @@ class Book:
         """An order as it stands."""
         terms = self.terms
         owner = owner_of(terms, order)
-        refunds = order.refunds_fen()
+        agent = owner.agent
+        refunds = order.refunds_fen() if order.refunds else []
         known = [amount for _, amount in refunds if amount is not None]
-        evidence = [*order.evidence] if owner.reply is None else [*order.evidence, owner.reply]
+        created, paid = order.created, order.paid
         return facts.Order(
             fact=f"order|{self.shop}|{self.customer}|{order.name}",
             rev=1,
             shop=self.shop,
-            agent=owner.agent,
+            agent=agent,
             customer=self.customer,
-            ts=order.created if order.created >= 0 else order.first,
+            ts=created if created >= 0 else order.first,
             policy=self.rules.tag,
-            evidence=evidence,
+            evidence=[*order.evidence] if owner.reply is None else [*order.evidence, owner.reply],
             order=order.name,
             status=order.status,
-            owner=owner.agent,
+            owner=agent,
             reason=owner.reason,
-            assist_order=sorted(x for x in order.helped if x != owner.agent),
-            assist_followup=sorted(x for x in order.followed if x != owner.agent) if order.paid >= 0 else [],
+            assist_order=sorted([x for x in order.helped if x != agent]),
+            assist_followup=sorted([x for x in order.followed if x != agent]) if paid >= 0 else [],
             conflicts=conflicts_of(terms, order, owner),
             amount_fen=order.amount_fen,
             paid_fen=order.paid_fen,
             refunded_fen=sum(known) if known or not refunds else None,
             refunds=[facts.Refund(ts, amount) for ts, amount in refunds],
-            created=_instant(order.created),
-            paid=_instant(order.paid),
-            shipped=_instant(order.shipped),
-            cancelled=_instant(order.cancelled),
-            closed=_instant(order.closed),
-            refunded=_instant(order.refunded),
-            lost=_instant(order.lost),
+            created=created if created >= 0 else None,
+            paid=paid if paid >= 0 else None,
+            shipped=order.shipped if order.shipped >= 0 else None,
+            cancelled=order.cancelled if order.cancelled >= 0 else None,
+            closed=order.closed if order.closed >= 0 else None,
+            refunded=order.refunded if order.refunded >= 0 else None,
+            lost=order.lost if order.lost >= 0 else None,
             taken_back=taken_back(terms, order),
             cod=order.cod,
         )
 
-    def reminders(self) -> list[facts.Reminder]:
+    def reminder_fact(self, order: Purchase, asking: Asking) -> facts.Reminder:
+        """A reminder as it stands."""
+        return facts.Reminder(
+            fact=f"reminder|{self.shop}|{self.customer}|{order.name}|{asking.stage}",
+            rev=1,
+            shop=self.shop,
+            agent=asking.responsible,
+            customer=self.customer,
+            ts=asking.due,
+            policy=self.rules.tag,
+            evidence=[*asking.evidence],
+            order=order.name,
+            stage=asking.stage,
+            due=asking.due,
+            until=asking.until,
+            asked=asking.asked,
+            state=asking.state,
+            responsible=asking.responsible,
+        )
+
+    def reminder_facts(self) -> list[facts.Reminder]:
         """The facts of all reminders, as they stand."""
+        return [self.reminder_fact(order, asking) for order in self.purchases() for asking in order.reminders]
+
+    def alerts(self, order: Purchase) -> list[Alert]:
+        """Every alert on the reminders of an order."""
         return [
-            facts.Reminder(
-                fact=f"reminder|{self.shop}|{self.customer}|{order.name}|{asking.stage}",
-                rev=1,
-                shop=self.shop,
-                agent=asking.responsible,
-                customer=self.customer,
-                ts=asking.due,
-                policy=self.rules.tag,
-                evidence=[*asking.evidence],
-                order=order.name,
-                stage=asking.stage,
-                due=asking.due,
-                until=asking.until,
-                asked=asking.asked,
-                state=asking.state,
-                responsible=asking.responsible,
-            )
-            for order in self.purchases()
+            alert
             for asking in order.reminders
+            for alert in order_alerts(
+                Unpaid(self.rules.policy, self.shop, self.customer, order, asking, self.crew.group_of)
+            )
         ]
+
+    # ---- what is no longer needed -----------------------------------------------------------------------
+
+    def forget(self, since: int) -> list[Purchase]:
+        """Drop the orders of which nothing was heard since then, and nothing will be said; gives them."""
+        gone = []
+        for order in self.orders.values():
+            if order.last >= since:
+                break
+            if order.next_due() == NEVER:
+                gone.append(order)
+        for order in gone:
+            del self.orders[order.order]
+        if gone:
+            self._watch()
+        return gone
+
+    def prune(self, t: int) -> None:
+        """Drop of the chat what nothing that comes at or after `t` looks back to."""
+        s, terms = self.state, self.terms
+        since = t - terms.lookback
+        if s.wrote < since:
+            s.wrote = -1
+        s.asked = {sku: ts for sku, ts in s.asked.items() if ts >= since}
+        s.replies = {agent: reply for agent, reply in s.replies.items() if reply[0] >= since}
+        s.about = {sku: reply for sku, reply in s.about.items() if reply[0] >= since}
+        if s.spoke:
+            # A memo may still ask whether its agent had written before an order that is not settled.
+            unsettled = (o.created for o in self.orders.values() if 0 <= o.created >= t - terms.reversal)
+            since = min(unsettled, default=t) - terms.lookback
+            s.spoke = {agent: ts for agent, ts in s.spoke.items() if ts >= since}
+        s.called = [ts for ts in s.called if ts >= t - max(DAY_MS, terms.min_gap)]
+        s.inquiries = {day: inquiry for day, inquiry in s.inquiries.items() if inquiry.final > t}
 
 
 _INSTANTS = frozenset({"paid", "shipped", "cancelled", "closed", "refunded"})
 """Statuses whose first instant is kept."""
 
 
-def _instant(ts: int) -> int | None:
-    return ts if ts >= 0 else None
-
-
 def _when(order: Purchase) -> tuple[int, int, str]:
     return order.next_due(), order.created, order.order
+
+
+def _heard(order: Purchase) -> tuple[int, str]:
+    return order.last, order.name
 
 
 def _in_effect(events: Sequence[Event]) -> Sequence[Event]:

@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from csstream.core import facts
 from csstream.core.conversation import NEVER, Rules
 from csstream.core.crew import Crew
-from csstream.core.orders.account import Account, BookRow, decode_book, encode_book
+from csstream.core.orders.account import Account, BookRow, OrderRow, decode_book, decode_order
+from csstream.core.orders.purchase import decode_purchase
 from csstream.core.step import ShopStep
+
+HOUR_MS = 3_600_000
 
 Learn = Callable[[Iterable[facts.Order], int], None]
 """Counts the orders of one customer in today's figures (1), or takes them back (-1)."""
@@ -29,22 +32,27 @@ class Desk:
         self.unpaid: Counter[str] = Counter()
         self.firing: Counter[str] = Counter()
         self.tallied: Counter[tuple[str, tuple[str, ...]]] = Counter()
+        self.today_ms = -1
+        """When the local day under way began."""
         self._open: dict[str, Account] = {}
-        self._closed: dict[str, bytes] = {}
+        self._closed: dict[str, tuple[bytes, ...]] = {}
         self._dues: list[tuple[int, str]] = []
         self._due: dict[str, int] = {}
-        self._idle: list[tuple[int, str]] = []  # closed accounts, by the last instant of which they know
-        self._ended: list[str] = []
+        self._idle: dict[int, list[str]] = {}  # closed accounts, by the hour in which of them was last heard
+        self._touched: dict[str, Account] = {}
+        self._closing: set[str] = set()
 
     def account(self, customer: str) -> Account | None:
         """A customer's account, opened if it was closed; None for who never ordered."""
         found = self._open.get(customer)
         if found is None:
-            row = self._closed.pop(customer, None)
-            if row is None:
+            rows = self._closed.pop(customer, None)
+            if rows is None:
                 return None
-            found = Account(self.rules, self.crew, self.shop, customer, decode_book(row))
+            own = decode_book(rows[0]) if rows[0] else None
+            found = Account(self.rules, self.crew, self.shop, customer, own, map(decode_order, rows[1:]))
             self._open[customer] = found
+        self._closing.discard(customer)
         return found
 
     def begin(self, customer: str) -> Account:
@@ -52,44 +60,53 @@ class Desk:
         account = self._open[customer] = Account(self.rules, self.crew, self.shop, customer)
         return account
 
-    def close(self, customer: str) -> None:
-        """Keep an account as bytes from now on: its customer is forgotten."""
-        account = self._open.pop(customer)
-        self._shut(customer, encode_book(account.row()), account.newest)
+    def close(self, customer: str, since_ms: int, forgotten_ms: int) -> None:
+        """A customer is forgotten: his account is kept as bytes from now on. For the instants see `Account`."""
+        account = self.account(customer)
+        if account is not None:
+            self._end(customer, account, since_ms, forgotten_ms)
 
-    def _shut(self, customer: str, row: bytes, newest: int) -> None:
-        self._closed[customer] = row
-        heapq.heappush(self._idle, (newest, customer))
+    def trim(self, customer: str, account: Account, forgotten_ms: int) -> None:
+        """What lies far back was folded into an account."""
+        account.forget(forgotten_ms)
+        self._touched[customer] = account
+
+    def _end(self, customer: str, account: Account, since_ms: int, forgotten_ms: int) -> None:
+        account.conclude(since_ms)
+        account.forget(forgotten_ms)
+        self._touched[customer] = account
+        self._closing.add(customer)
+
+    def _shut(self, customer: str, rows: tuple[bytes, ...], newest: int) -> None:
+        self._closed[customer] = rows
+        self._idle.setdefault(newest // HOUR_MS, []).append(customer)
 
     def leaning_on(self, since_ms: int) -> list[str]:
         """Customers with something decided since then by what was known of agents."""
-        return [
-            name
-            for name, account in self._open.items()
-            if account.newest >= since_ms and account.leans_on(since_ms)
-        ]
+        return sorted(name for name, account in self._open.items() if account.leans_on(since_ms))
 
     # ---- what accounts say ------------------------------------------------------------------------------
 
     def learn_orders(self, orders: Iterable[facts.Order], sign: int) -> None:
-        """The orders of one customer, as they stand (1) or stood (-1)."""
+        """Those orders of one customer that concern today, as they stand (1) or stood (-1)."""
         self.learn(orders, sign)
 
     def tally(self, metric: str, labels: tuple[str, ...], amount: int) -> None:
         """Something was reached for the first time."""
         self.tallied[metric, labels] += amount
 
-    def stand(self, unpaid: dict[str, int], sign: int, firing: dict[str, int]) -> None:
-        """Unpaid orders by stage and alerts by rule that stand (1), or no longer (-1)."""
-        for stage, number in unpaid.items():
-            self.unpaid[stage] += sign * number
-        for rule, number in firing.items():
-            self.firing[rule] += sign * number
+    def stand(self, stage: str | None, firing: Iterable[str], sign: int) -> None:
+        """An unpaid order of a stage, and the rules of its alerts, that stand (1), or no longer (-1)."""
+        if stage is not None:
+            self.unpaid[stage] += sign
+        for rule in firing:
+            self.firing[rule] += sign
 
     # ---- time -------------------------------------------------------------------------------------------
 
     def schedule(self, customer: str, account: Account) -> None:
-        """Note when time alone changes an account next."""
+        """An account was touched: note when time alone changes it next."""
+        self._touched[customer] = account
         due = account.book.next_due()
         if due != self._due.get(customer, NEVER):
             if due == NEVER:
@@ -115,42 +132,45 @@ class Desk:
             account.pass_time(now, step, self)
             self.schedule(customer, account)
 
-    def forget(self, now: int, kept_ms: int, known: Callable[[str], bool]) -> None:
-        """Drop what no rule can need any more; accounts of customers who are not `known` are closed."""
-        for name in [*self._open, *self._stale(now - kept_ms - self.rules.terms.ttl)]:
-            account = self.account(name)
-            assert account is not None
-            if account.forget(now, kept_ms) and not known(name):
-                del self._open[name]
-                self._ended.append(name)
-            elif not known(name) and not account.changed and account.book.next_due() == NEVER:
-                self.close(name)
-
-    def _stale(self, newest_ms: int) -> list[str]:
-        """Closed accounts of which nothing was heard since then."""
-        found = []
-        while self._idle and self._idle[0][0] < newest_ms:
-            _, name = heapq.heappop(self._idle)
-            if name in self._closed:
-                found.append(name)
-        return found
+    def forget(self, limit_ms: int) -> None:
+        """Drop what no rule can need any more, as of `limit_ms`, of accounts whose customers are forgotten."""
+        stale = (limit_ms - self.rules.terms.ttl) // HOUR_MS
+        for hour in sorted(hour for hour in self._idle if hour < stale):
+            for name in self._idle.pop(hour):
+                if name in self._closed:
+                    account = self.account(name)
+                    assert account is not None
+                    self._end(name, account, limit_ms, limit_ms)
 
     # ---- rows -------------------------------------------------------------------------------------------
 
-    def changes(self) -> Iterator[tuple[str, BookRow | None]]:
-        """The rows that the step changed, by customer; None ends one."""
-        for name, account in self._open.items():
-            if account.changed:
-                yield name, account.row()
-        for name in self._ended:
-            yield name, None
-        self._ended = []
+    def changes(self) -> Iterator[tuple[str, str, BookRow | OrderRow | None]]:
+        """The rows that the step changed, by customer and order (none: the account's own); None ends one."""
+        for customer, account in self._touched.items():
+            for kept in account.ended.values():
+                self.stand(kept.stage, kept.firing, -1)
+            for order, row in account.rows():
+                yield customer, order, row
+        self._touched.clear()
+        for customer in sorted(self._closing):
+            account = self._open.pop(customer)
+            if not account.kept:
+                if account.stored:
+                    yield customer, "", None
+            else:
+                self._shut(customer, account.closed(), account.newest())
+        self._closing.clear()
 
-    def restore(self, customer: str, data: bytes) -> None:
-        """An account from its row."""
-        row = decode_book(data)
-        self._shut(customer, data, row.newest)
-        self.stand(row.unpaid, 1, row.firing)
-        if row.due != NEVER:
+    def restore(self, customer: str, data: bytes, order: str = "") -> None:
+        """An account from its rows: the account's own, if there is one, comes first."""
+        if not order:
+            self._closed[customer] = (data,)
+            return
+        self._closed[customer] = (*self._closed.get(customer, (b"",)), data)
+        row = decode_order(data)
+        self.stand(row.stage, row.firing, 1)
+        if 0 <= row.due < self._due.get(customer, NEVER):
             self._due[customer] = row.due
             heapq.heappush(self._dues, (row.due, customer))
+        newest = decode_purchase(row.now).last if row.now else 0
+        self._idle.setdefault(newest // HOUR_MS, []).append(customer)

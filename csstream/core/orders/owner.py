@@ -44,6 +44,8 @@ def conflicts_of(terms: Terms, order: Purchase, owner: Owner) -> list[str]:
 
 def taken_back(terms: Terms, order: Purchase) -> int | None:
     """When the order was taken back: closed, cancelled, lost without payment, refunded in full; None if it was not."""
+    if order.closed < 0 and order.cancelled < 0 and order.lost < 0 and not order.refunds:
+        return None  # as most
     limit = order.settlement(terms.reversal)
     instants = [ts for ts in (order.closed, order.cancelled) if ts >= 0]
     if order.lost >= 0 and order.paid < 0:

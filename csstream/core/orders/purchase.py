@@ -7,7 +7,7 @@ computed where it is asked for.
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, msgpack
 
 from csstream.core.orders.quiet import NEVER
 
@@ -144,6 +144,10 @@ class Purchase(Struct, array_like=True):
             elif last.state == "missed" and not last.passed:
                 due = min(due, last.following)
         return due
+
+
+encode_purchase = msgpack.Encoder().encode
+decode_purchase = msgpack.Decoder(Purchase).decode
 
 
 def fen(amount: Decimal | None) -> int | None:
