@@ -494,11 +494,11 @@ class Shop:
 
     def _expected(self, customer: Customer) -> Expected:
         s, account = customer.conversation.state, customer.account
-        if account is None or account.book.empty:
+        inquiry = None if account is None else account.book.state.inquiries.get(s.day)
+        if account is None or account.book.empty or inquiry is None:
             return self.today.expected(s, self.rules.closing_consults, s.inquired, False)
-        inquiry = account.book.state.inquiries.get(s.day)
-        ordered = inquiry is not None and inquiry.ordered != "no"
-        inquirer = inquiry is not None and (inquiry.presale or ordered)
+        ordered = inquiry.ordered != "no"
+        inquirer = inquiry.presale or ordered
         return self.today.expected(s, self.rules.closing_consults, inquirer, ordered)
 
     def _save_today(self, changes: Changes) -> None:

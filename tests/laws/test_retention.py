@@ -10,11 +10,11 @@ import pytest
 from csstream.core.engine import Record
 from csstream.core.rows import FAMILIES, decode_key
 from csstream.events import TOPIC_OF, TYPES
-from csstream.ledgers.memory import MemoryLedger, Store
+from csstream.ledgers.memory import Fault, MemoryLedger, Store
 from csstream.policy import load, with_settings
 from csstream.runner import Runner
 from csstream.simulate import DAY_MS, Plan, events
-from tests.laws.live import TOPICS, drive
+from tests.laws.live import TOPICS, Cut, assert_live_equals_replay, drive, live, records_of
 
 START_MS = 1_795_190_400_000  # 2026-11-21 00:00 +08:00
 DAYS = 30
@@ -80,3 +80,31 @@ def test_thirty_days_hold_rows_and_memory_level() -> None:
     for level in (kept.rows, kept.biggest, kept.objects):
         assert max(level[late]) < 1.25 * max(level[early]), level
     assert kept.families == {family.name for family in FAMILIES}, "a kind of row that nobody described"
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("faults", [(), (Fault.NONE, Fault.AFTER, Fault.NONE, Fault.BEFORE) * 10])
+def test_what_is_kept_is_enough_to_say_what_a_replay_says(faults: tuple[Fault, ...]) -> None:
+    # Customers and their chat are folded away and forgotten again and again, while their orders go on.
+    settings = [
+        "wait_ttl=6h",
+        "attribution.final_window=1d",
+        "attribution.reversal=1d",
+        "attribution.aftersale=1d",
+    ]
+    policy = with_settings(load("handbook"), [*settings, "attribution.order_ttl=10d"])
+    plan = Plan(seed=4, start_ms=START_MS, agents=4, hours=24 * 7, customers_per_hour=6)
+    log = [
+        event | {"customer": "regular"} if event.get("customer", "").endswith("7") else event
+        for event in events(plan)
+        if event["type"] != "spam"
+    ]
+    life = live(records_of(log), policy, [Cut(len(log) // 50, None)] * 50, faults)
+    assert not life.store.dead_letters
+    assert max(map(len, (shop.customers for shop in life.engine.shops.values()))) < len(customers_of(log)) / 2
+    assert_live_equals_replay(life, policy)
+
+
+def customers_of(log: list[dict[str, Any]]) -> set[str]:
+    """The customers of a log."""
+    return {event["customer"] for event in log if "customer" in event}

@@ -449,8 +449,9 @@ class Book:
     def judge(self, consult: facts.Consult) -> None:
         """Say of a consult what came of it."""
         inquiry = self.state.inquiries.get(consult.day)
-        consult.presale = inquiry is not None and inquiry.presale
-        consult.ordered = "no" if inquiry is None else inquiry.ordered
+        if inquiry is not None:  # else it was before the first order, or nobody asked
+            consult.presale = inquiry.presale
+            consult.ordered = inquiry.ordered
 
     def purchases(self) -> list[Purchase]:
         """Every order, those too that gave way to another of their name."""
