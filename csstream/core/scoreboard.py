@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from csstream.core.calendar import Calendar, Day
 from csstream.core.conversation import State
 from csstream.core.facts import AnyFact, Consult, Order, Reception, Reminder, Wait
+from csstream.core.orders.person import Person
 from csstream.core.scores import Scores
 from csstream.policy import Policy
 
@@ -287,6 +288,37 @@ class Today(Scoreboard):
         if found is None:
             found = self._near[agent] = super().row(self.day, agent)
         return found
+
+    def learn_order(self, order: Order, sign: int) -> None:
+        """The sums that one order adds to today: `learn_orders` without those that count persons."""
+        day, owner = self._day, order.owner
+        start, end = day.start_ms, day.end_ms
+        created, paid = order.created, order.paid
+        if created is not None and start <= created < end:
+            if owner is None:
+                self._own(None).silent_orders += sign
+            elif order.taken_back is None:
+                self._own(None).orders_owned += sign
+                self._own(owner).orders_owned += sign
+        if paid is not None and start <= paid < end and order.paid_fen is not None:
+            self._own(None).turnover_fen += sign * order.paid_fen
+            if owner is not None:
+                self._own(None).turnover_served_fen += sign * order.paid_fen
+                self._own(owner).turnover_fen += sign * order.paid_fen
+        for refund in order.refunds:
+            if refund.fen and start <= refund.ts < end:
+                self._own(None).refunds_fen += sign * refund.fen
+                if owner is not None:
+                    self._own(owner).refunds_fen += sign * refund.fen
+
+    def learn_person(self, person: Person, sign: int) -> None:
+        """Whom a customer's orders make him today."""
+        row = self._own(None)
+        row.orderers += sign * person.orderer
+        row.payers += sign * person.payer
+        row.buyers += sign * (person.served or person.silent)
+        row.buyers_served += sign * person.served
+        row.buyers_silent += sign * person.silent
 
     def learn(self, fact: AnyFact, sign: int = 1) -> None:
         """Count a fact, or take it back."""

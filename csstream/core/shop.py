@@ -9,7 +9,7 @@ published is what the events up to now say at that instant.
 import heapq
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from hashlib import blake2b
 
 from csstream.core.calendar import Day
@@ -28,7 +28,7 @@ from csstream.core.customer import (
     Customer,
     kept_for,
 )
-from csstream.core.facts import AnyFact, Order, Reception, Wait
+from csstream.core.facts import AnyFact, Reception, Wait
 from csstream.core.floor import rows as floor_rows
 from csstream.core.floor.floor import Floor
 from csstream.core.metrics import BY_NAME, FIRSTS, METRICS, Firsts, Labels, Metric, day_figures, observe
@@ -74,9 +74,7 @@ class Shop:
         self.today = Today(rules.policy, rules.calendar, self._day)
         self._saved: dict[str | None, tuple[int, int]] = {}  # samples already in rows
         self.crew = Crew(rules.calendar)
-        self.desk = Desk(rules, name, self.crew)
-        self.desk.learn = self._today_orders
-        self.desk.today_ms = self._day.start_ms
+        self.desk = Desk(rules, name, self.crew, self._day, self.today)
         self._doubted = NEVER  # since when what was known of agents has changed
         self.chapters = Chapters(self.row.place)
         self.seen = Seen(rules.policy.lateness_horizon_ms, self.row.clock_ms)
@@ -151,8 +149,8 @@ class Shop:
             self._end_day()
             self._day = self.rules.calendar.day(now)
             self.row.day = self._day.name
-            self.desk.today_ms = self._day.start_ms
             self.today = Today(self.rules.policy, self.rules.calendar, self._day)
+            self.desk.begin_day(self._day, self.today)
 
     def _end_day(self) -> None:
         for agent, (responses, firsts) in self._saved.items():
@@ -352,9 +350,6 @@ class Shop:
     def group_of(self, agent: str | None, ts: int) -> str | None:
         """The group of an agent at `ts`, by the latest profile valid and known then."""
         return self.crew.group_of(agent, ts)
-
-    def _today_orders(self, orders: Iterable[Order], sign: int) -> None:
-        self.today.learn_orders(orders, sign)
 
     # ---- what a step leaves -----------------------------------------------------------------------------
 

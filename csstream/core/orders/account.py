@@ -14,9 +14,11 @@ from typing import Protocol
 from msgspec import Struct, field, msgpack
 
 from csstream.core import facts
+from csstream.core.calendar import Day
 from csstream.core.conversation import NEVER, Concluded, Rules
 from csstream.core.crew import Crew
 from csstream.core.orders.book import Book, State, decode_state, encode_state
+from csstream.core.orders.person import Person, person_of
 from csstream.core.orders.purchase import Purchase, decode_purchase, encode_purchase
 from csstream.core.step import ShopStep
 from csstream.events import Event, Order
@@ -376,11 +378,25 @@ class Account:
             if after is not None and new is not None:
                 self._count(kept, after, new.owner or "", desk)
         if was != now:
-            # Some figures count persons, so orders of today that have not changed come along.
-            named = {fact.order for fact in (*was, *now)}
-            others = [book.order_fact(o) for o in book.since(desk.today_ms) if o.name not in named]
-            desk.learn_orders([*was, *others], -1)
-            desk.learn_orders([*now, *others], 1)
+            for fact in was:
+                desk.learn_order(fact, -1)
+            for fact in now:
+                desk.learn_order(fact, 1)
+            mine = {id(after) for _, _, after in changes}
+            others = [order for order in book.since(desk.today.start_ms) if id(order) not in mine]
+            self._exchange(others, [b for _, b, _ in changes if b], [a for _, _, a in changes if a], desk)
+
+    def _exchange(
+        self,
+        others: Sequence[Purchase],
+        before: Sequence[Purchase],
+        after: Sequence[Purchase],
+        desk: "Counts",
+    ) -> None:
+        was, now = (person_of(self.book.terms, (*others, *own), desk.today) for own in (before, after))
+        if was != now:
+            desk.learn_person(was, -1)
+            desk.learn_person(now, 1)
 
     def _publish_reminders(
         self, kept: Kept, before: Purchase | None, after: Purchase | None, step: ShopStep
@@ -446,11 +462,14 @@ class Counts(Protocol):
     """Where accounts say what they change in the shop's figures."""
 
     @property
-    def today_ms(self) -> int:
-        """When the shop's local day under way began."""
+    def today(self) -> Day:
+        """The shop's local day under way."""
 
-    def learn_orders(self, orders: Iterable[facts.Order], sign: int) -> None:
-        """Those orders of one customer that concern today, as they stand (1) or stood (-1)."""
+    def learn_order(self, order: facts.Order, sign: int) -> None:
+        """An order as it stands (1), or as it stood (-1)."""
+
+    def learn_person(self, person: Person, sign: int) -> None:
+        """Whom a customer's orders make him today (1), or made (-1)."""
 
     def tally(self, metric: str, labels: tuple[str, ...], amount: int) -> None:
         """Something was reached for the first time."""

@@ -6,34 +6,44 @@ event or a due opens them. So a shop with a million orders in its lookback costs
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from csstream.core import facts
+from csstream.core.calendar import Day
 from csstream.core.conversation import NEVER, Rules
 from csstream.core.crew import Crew
 from csstream.core.orders.account import Account, BookRow, OrderRow, decode_book, decode_order
+from csstream.core.orders.person import Person
 from csstream.core.orders.purchase import decode_purchase
 from csstream.core.step import ShopStep
 
 HOUR_MS = 3_600_000
 
-Learn = Callable[[Iterable[facts.Order], int], None]
-"""Counts the orders of one customer in today's figures (1), or takes them back (-1)."""
+
+class Figures(Protocol):
+    """Where orders are counted."""
+
+    def learn_order(self, order: facts.Order, sign: int, /) -> None:
+        """An order as it stands (1), or as it stood (-1)."""
+
+    def learn_person(self, person: Person, sign: int, /) -> None:
+        """Whom a customer's orders make him today (1), or made (-1)."""
 
 
 class Desk:
     """The orders of a shop."""
 
-    def __init__(self, rules: Rules, shop: str, crew: Crew) -> None:
+    def __init__(self, rules: Rules, shop: str, crew: Crew, today: Day, figures: Figures) -> None:
         self.rules = rules
         self.shop = shop
         self.crew = crew
-        self.learn: Learn = lambda _orders, _sign: None
+        self.figures = figures
         self.unpaid: Counter[str] = Counter()
         self.firing: Counter[str] = Counter()
         self.tallied: Counter[tuple[str, tuple[str, ...]]] = Counter()
-        self.today_ms = -1
-        """When the local day under way began."""
+        self.today = today
+        """The local day under way, whose `figures` these are."""
         self._open: dict[str, Account] = {}
         self._closed: dict[str, tuple[bytes, ...]] = {}
         self._dues: list[tuple[int, str]] = []
@@ -85,11 +95,19 @@ class Desk:
         """Customers with something decided since then by what was known of agents."""
         return sorted(name for name, account in self._open.items() if account.leans_on(since_ms))
 
+    def begin_day(self, today: Day, figures: Figures) -> None:
+        """Another local day is under way."""
+        self.today, self.figures = today, figures
+
     # ---- what accounts say ------------------------------------------------------------------------------
 
-    def learn_orders(self, orders: Iterable[facts.Order], sign: int) -> None:
-        """Those orders of one customer that concern today, as they stand (1) or stood (-1)."""
-        self.learn(orders, sign)
+    def learn_order(self, order: facts.Order, sign: int) -> None:
+        """An order as it stands (1), or as it stood (-1)."""
+        self.figures.learn_order(order, sign)
+
+    def learn_person(self, person: Person, sign: int) -> None:
+        """Whom a customer's orders make him today (1), or made (-1)."""
+        self.figures.learn_person(person, sign)
 
     def tally(self, metric: str, labels: tuple[str, ...], amount: int) -> None:
         """Something was reached for the first time."""
