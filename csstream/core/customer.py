@@ -147,8 +147,9 @@ class Customer:
             simple = simple and self._book_in_turn(self.account, pending, first)
         elif any(type(event) is Order for event in pending):
             self.account = desk.begin(self.name)
-            told = self._first_book(self.account, pending, settled_ms) if simple else None
-            simple = told is not None
+            if self.events or not all(type(event) is Order for event in pending):
+                told = self._first_book(self.account, pending, settled_ms) if simple else None
+                simple = told is not None
         kept = [encode_event(event) for event in pending]
         self.fresh += len(kept)
         self.oldest = min(self.oldest, first[0])

@@ -9,6 +9,8 @@ from typing import Final
 from csstream.core.calendar import Calendar, Day
 
 DAY_MS: Final = 86_400_000
+QUARTER_MS: Final = 900_000
+REMEMBERED: Final = 4_096
 NEVER: Final = 1 << 60
 """An instant that does not come."""
 
@@ -16,11 +18,12 @@ NEVER: Final = 1 << 60
 class Quiet:
     """The quiet hours of a policy; `span` in ms of the local day, None: there are none."""
 
-    __slots__ = ("_calendar", "_span")
+    __slots__ = ("_calendar", "_found", "_span")
 
     def __init__(self, calendar: Calendar, span: tuple[int, int] | None) -> None:
         self._calendar = calendar
         self._span = span
+        self._found: dict[int, tuple[int, int, int]] = {}  # by quarter of an hour, what was asked for last
 
     def moved(self, ts: int) -> int:
         """The instant itself, or the end of the quiet hours that hold it."""
@@ -40,15 +43,25 @@ class Quiet:
         """The quiet hours that hold `ts`, else the next ones: [start, end)."""
         if self._span is None:
             return NEVER, NEVER
+        quarter = ts // QUARTER_MS
+        known = self._found.get(quarter)
+        if known is not None and known[0] <= ts < known[2]:
+            return known[1], known[2]
         first, last = self._span
         calendar = self._calendar
         day = calendar.day(calendar.day(ts).start_ms - 1)
+        since = ts
         while True:
             following = calendar.day(day.end_ms)
             end = self._at(day if first < last else following, last)
             if ts < end:
-                return self._at(day, first), end
-            day = following
+                break
+            since, day = end, following
+        if len(self._found) >= REMEMBERED:
+            self._found.clear()
+        start = self._at(day, first)
+        self._found[quarter] = since, start, end
+        return start, end
 
     def _at(self, day: Day, time_of_day_ms: int) -> int:
         if time_of_day_ms >= DAY_MS:
