@@ -8,9 +8,6 @@ import json
 import os
 import re
 import secrets
-import signal
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +27,7 @@ from csstream.ledgers.kafka import Connection, KafkaLedger
 from csstream.policy import Policy, load
 from csstream.replay.job import Job
 from csstream.replay.run import run as replay
+from tests.kafka.command import Command
 from tests.kafka.keeper import read
 
 PARTITIONS = 4
@@ -38,36 +36,8 @@ SESSION_S = 6 if os.environ.get("CSSTREAM_TEST_KAFKA") else 3
 """A killed worker holds its partitions up for so long; a broker of somebody else allows no less than 6 s."""
 
 
-class Process:
+class Process(Command):
     """One worker process."""
-
-    def __init__(self, command: Sequence[str], told: Path) -> None:
-        self.told = told
-        # Compiled modules are kept for the run, whatever the environment says: most of a start is compiling.
-        kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(told.parents[1] / "compiled")}
-        with told.open("wb") as file:
-            self.process = subprocess.Popen(
-                command,
-                stdout=file,
-                stderr=file,
-                stdin=subprocess.DEVNULL,
-                cwd=Path(__file__).parents[2],
-                env=os.environ | kept,
-            )
-
-    def send(self, number: signal.Signals) -> None:
-        """A signal, if it still lives."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-
-    def kill(self) -> None:
-        """End it at once."""
-        self.process.kill()
-        self.process.wait(20)
-
-    def log(self) -> str:
-        """What it said so far."""
-        return self.told.read_text("utf-8", "replace")
 
     def owns(self) -> bool:
         """Whether it has had a partition ready."""
@@ -120,7 +90,7 @@ class Fleet:
     def start(self, *settings: str) -> Process:
         """One more worker."""
         command = [
-            sys.executable, "-m", "csstream", "worker", "--broker", self.reached or self.connection.broker,
+            "worker", "--broker", self.reached or self.connection.broker,
             "--application", self.name, "--topics-prefix", f"{self.name}.", "--metrics-port", "0",
             "--group-session", f"{SESSION_S}s", *self._settings, *settings,
         ]  # fmt: skip

@@ -49,7 +49,7 @@ def joined(worker: Process) -> int:
 def leave(worker: Process) -> None:
     """It is asked to end, and ends in order."""
     worker.send(signal.SIGTERM)
-    assert worker.process.wait(10) == 0
+    assert worker.wait(10) == 0
 
 
 def thaw(worker: Process) -> None:
@@ -108,5 +108,5 @@ def test_a_broker_that_is_killed_and_comes_back_changes_nothing(tmp_path: Path) 
         fleet.write(log[3_000:])
         fleet.settle(90)
         wait_until(lambda: worker.get("/readyz")[0] == 200, 30, "ready again")
-        assert worker.process.poll() is None
+        assert worker.status is None
         assert_equals_replay(fleet)

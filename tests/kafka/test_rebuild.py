@@ -1,38 +1,43 @@
 """Rows that were lost are made anew, and nothing that was published is published again."""
 
 import asyncio
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from csstream.kafka.topics import ensure
+from tests.kafka.command import Command
 from tests.kafka.conftest import delete
 from tests.kafka.fleet import PARTITIONS, Fleet, wait_until
 from tests.kafka.test_worker import assert_equals_replay, shop_log
 
 
-def rebuild(fleet: Fleet, *options: str) -> subprocess.CompletedProcess[str]:
-    """The command on a fleet."""
-    command = [
-        sys.executable, "-m", "csstream", "rebuild", "--broker", fleet.connection.broker, "--application",
-        fleet.name, "--topics-prefix", f"{fleet.name}.", *options,
-    ]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+def rebuild(fleet: Fleet, *options: str) -> Command:
+    """The command on a fleet, when it has ended."""
+    words = [
+        "--broker",
+        fleet.connection.broker,
+        "--application",
+        fleet.name,
+        "--topics-prefix",
+        f"{fleet.name}.",
+    ]
+    command = Command(["rebuild", *words, *options], fleet.folder / "rebuild.log")
+    assert command.wait(120) is not None
+    return command
 
 
 def rebuilt(fleet: Fleet, *options: str) -> str:
     """What it says once the group has forgotten workers that were killed."""
-    done = []
+    done: list[Command] = []
 
     def works() -> bool:
         done.append(rebuild(fleet, *options))
-        return done[-1].returncode == 0
+        return done[-1].status == 0
 
     wait_until(works, 60, "a rebuild")
-    return done[-1].stdout
+    return done[-1].log()
 
 
 def lose_rows(fleet: Fleet) -> None:
@@ -66,7 +71,7 @@ def test_lost_rows_are_made_anew_and_nothing_is_published_twice(
         refused = fleet.start()
         wait_until(lambda: "the rows are lost" in refused.log(), 40, "a worker that refuses")
         wait_until(lambda: refused.metric("partitions", state="broken"), 5, "a broken partition")
-        assert "workers of" in rebuild(fleet).stderr, "not while a worker runs"
+        assert "workers of" in rebuild(fleet).log(), "not while a worker runs"
         refused.kill()
         assert "every figure goes on" in rebuilt(fleet)
         assert len(fleet.read("facts")) == published, "nothing is published by it"
@@ -104,7 +109,7 @@ def rebuild_without_workers(fleet: Fleet, *options: str) -> str:
     said = []
 
     def told() -> bool:
-        said.append(rebuild(fleet, *options).stderr)
+        said.append(rebuild(fleet, *options).log())
         return "workers of" not in said[-1]
 
     wait_until(told, 60, "an answer")

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import signal
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +17,8 @@ import pytest
 
 from csstream.wall import Moment, Picture
 from csstream.wall.follower import Follower, WallError
-from tests.kafka.fleet import Fleet, Process, wait_until
+from tests.kafka.command import Command
+from tests.kafka.fleet import Fleet, wait_until
 
 Shown = dict[tuple[str, ...], dict[str, Any]]
 
@@ -27,17 +27,17 @@ Shown = dict[tuple[str, ...], dict[str, Any]]
 def wall(fleet: Fleet, name: str) -> Iterator[str]:
     """A wall process on the fleet's topics; gives its address."""
     command = [
-        sys.executable, "-m", "csstream", "wall", "--broker", fleet.connection.broker, "--topics-prefix",
+        "wall", "--broker", fleet.connection.broker, "--topics-prefix",
         f"{fleet.name}.", "--port", "0",
     ]  # fmt: skip
-    process = Process(command, fleet.folder / f"{name}.log")
+    process = Command(command, fleet.folder / f"{name}.log")
     try:
         wait_until(lambda: "the wall is on" in process.log(), 20, "a wall")
         found = re.search(r"the wall is on (\S+)", process.log())
         assert found is not None
         yield found[1]
         process.send(signal.SIGTERM)
-        assert process.process.wait(10) == 0, process.log()
+        assert process.wait(10) == 0, process.log()
     except BaseException:
         print(f"--- {name}\n{process.log()}")
         raise
@@ -125,7 +125,7 @@ def test_every_wall_shows_what_a_worker_commits_and_a_dead_one_leaves_nothing_fa
             wait_until(partial(ready, late), 20, "who comes late is ready")
             with urllib.request.urlopen(f"{late}metrics", timeout=5) as answer:
                 assert b"csstream_wall_viewers " in answer.read()
-        assert second.process.poll() is None
+        assert second.status is None
 
 
 def test_a_wall_without_its_topics_says_what_makes_them(broker: str, tmp_path: Path) -> None:

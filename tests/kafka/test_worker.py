@@ -75,7 +75,7 @@ def test_a_worker_publishes_what_a_replay_says_and_shows_it(broker: str, tmp_pat
         assert worker.metric("rows", kind="shop") == 8
         began_s = time.monotonic()
         worker.send(signal.SIGTERM)
-        assert worker.process.wait(10) == 0
+        assert worker.wait(10) == 0
         assert time.monotonic() - began_s < 10
         assert len(fleet.read("dead-letters")) >= len(rejected)
         assert_equals_replay(fleet)
