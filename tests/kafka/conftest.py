@@ -37,6 +37,15 @@ def node() -> Iterator[Node | None]:
         yield node
 
 
+@pytest.fixture
+def mortal(node: Node | None) -> Iterator[Node]:
+    """The node of this run, to be killed; it is there again afterwards."""
+    if node is None:
+        pytest.skip("the broker of CSSTREAM_TEST_KAFKA is not ours to kill")
+    yield node
+    node.go_on()
+
+
 @pytest.fixture(scope="session")
 def broker(node: Node | None) -> str:
     """The address of a broker."""

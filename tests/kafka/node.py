@@ -174,7 +174,9 @@ class Node:
         self.go_on()
 
     def go_on(self) -> None:
-        """Start on what is in the folder, and wait until the node answers."""
+        """Start on what is in the folder, and wait until the node answers; nothing where it runs."""
+        if self._process is not None:
+            return
         with self._told.open("ab") as told:
             self._process = subprocess.Popen(
                 self._command("kafka.Kafka", str(self._settings)),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.kafka.fleet import Fleet, Process, wait_until
-from tests.kafka.node import Node, NoKafkaError
+from tests.kafka.node import Node
 from tests.kafka.test_worker import assert_equals_replay, shop_log
 
 
@@ -90,21 +90,17 @@ def test_ten_kills_and_two_freezes_lose_and_double_nothing(broker: str, tmp_path
 
 
 @pytest.mark.slow
-def test_a_broker_that_is_killed_and_comes_back_changes_nothing(tmp_path: Path) -> None:
-    try:
-        node = Node()
-    except NoKafkaError as error:
-        pytest.skip(str(error))
-    with node, Fleet(node.address, tmp_path) as fleet:
+def test_a_broker_that_is_killed_and_comes_back_changes_nothing(mortal: Node, tmp_path: Path) -> None:
+    with Fleet(mortal.address, tmp_path) as fleet:
         worker = fleet.start()
         wait_until(worker.owns, 120, "a worker at work")
         log = shop_log(6_000)
         fleet.write(log[:3_000])
         wait_until(lambda: worker.metric("events_total") > 0, 120, "the first events")
-        node.kill()
+        mortal.kill()
         wait_until(lambda: worker.get("/readyz")[0] == 503, 30, "not ready without a broker")
         assert worker.get("/livez")[0] == 200, "a broker that is away is waited for"
-        node.go_on()
+        mortal.go_on()
         fleet.write(log[3_000:])
         fleet.settle(90)
         wait_until(lambda: worker.get("/readyz")[0] == 200, 30, "ready again")

@@ -28,7 +28,7 @@ from csstream.policy import load
 from csstream.runner import Runner
 from tests.kafka.conftest import delete
 from tests.kafka.keeper import KafkaKeeper, write
-from tests.kafka.node import Node, NoKafkaError
+from tests.kafka.node import Node
 from tests.laws.live import TOPICS, records_of
 from tests.laws.notation import chat
 from tests.ledgers.contract import CONTRACT, Keeper, step
@@ -142,34 +142,27 @@ async def test_facts_are_those_of_memory_each_once_though_owners_fence_each_othe
 # ---- a broker that goes away ----------------------------------------------------------------------------------------
 
 
-async def test_a_commit_waits_for_the_broker_to_come_back_and_leaving_does_not() -> None:
-    try:
-        node = Node()
-    except NoKafkaError as error:
-        pytest.skip(str(error))
-    with node:
-        connection = Connection(node.address)
-        await ensure(connection, asked=1)
-        await write(connection, "cs.chat", 0, [b"x"] * 3)
-        owner = KafkaLedger(connection, "away", 0, ("cs.chat",))
+async def test_a_commit_waits_for_the_broker_to_come_back_and_leaving_does_not(
+    keeper: KafkaKeeper, mortal: Node
+) -> None:
+    owner = keeper.owner()
+    await owner.open()
+    await owner.commit(step("before", {b"a": b"1"}), {"cs.chat": 1})
+    mortal.kill()
+    committing = asyncio.create_task(owner.commit(step("during", {b"a": b"2"}), {"cs.chat": 2}))
+    await asyncio.to_thread(mortal.go_on)
+    await asyncio.wait_for(committing, 30)
+    await owner.commit(step("after", {b"b": b"3"}), {"cs.chat": 3})
+    assert await keeper.fact_ids() == ["before", "during", "after"]
+    mortal.kill()
+    committing = asyncio.create_task(owner.commit(step("never", {b"a": b"4"}), {"cs.chat": 3}))
+    await asyncio.wait([committing], timeout=0.2)
+    committing.cancel()
+    began = time.monotonic()
+    await owner.close()
+    assert time.monotonic() - began < kafka_ledger.CLOSE_S + 0.5
+    with pytest.raises(LedgerError, match=mortal.address):
         await owner.open()
-        await owner.commit(step("before", {b"a": b"1"}), {"cs.chat": 1})
-        node.kill()
-        committing = asyncio.create_task(owner.commit(step("during", {b"a": b"2"}), {"cs.chat": 2}))
-        await asyncio.to_thread(node.go_on)
-        await asyncio.wait_for(committing, 30)
-        await owner.commit(step("after", {b"b": b"3"}), {"cs.chat": 3})
-        keeper = KafkaKeeper(connection, 0, Outputs())
-        assert await keeper.fact_ids() == ["before", "during", "after"]
-        node.kill()
-        committing = asyncio.create_task(owner.commit(step("never", {b"a": b"4"}), {"cs.chat": 3}))
-        await asyncio.wait([committing], timeout=0.2)
-        committing.cancel()
-        began = time.monotonic()
-        await owner.close()
-        assert time.monotonic() - began < kafka_ledger.CLOSE_S + 0.5
-        with pytest.raises(LedgerError, match=node.address):
-            await owner.open()
 
 
 # ---- sizes ----------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from csstream.kafka.topics import NOTIFIED, TOPICS, Topic, ensure
 from csstream.ledgers.kafka import Connection
 from csstream.notify.message import short_id
 from tests.kafka.conftest import delete
-from tests.kafka.node import Node, NoKafkaError
+from tests.kafka.node import Node
 from tests.notify.days import T, alert, ended, level
 from tests.notify.service import Service
 from tests.notify.test_crash import Notifier, folder_of, id_of, running, texts, until
@@ -156,37 +156,31 @@ def ready(notifier: Notifier) -> bool:
 
 
 @pytest.mark.slow
-async def test_a_broker_that_is_away_is_told_and_waited_for(tmp_path: Path) -> None:
-    try:
-        node = Node()
-    except NoKafkaError as error:
-        pytest.skip(str(error))
-    with node:
-        connection = Connection(node.address)
-        topics = [topic for topic in TOPICS if topic.name == "cs.alerts"]
-        await ensure(connection, [*topics, NOTIFIED], asked=PARTITIONS)
-        async with (
-            Service() as service,
-            running(*command(connection, "cs.", folder_of(tmp_path, service.port))) as notifier,
-        ):
-            await notifier.start()
-            await until(lambda: ready(notifier))
-            node.kill()
-            await until(lambda: not ready(notifier), 20)
-            await asyncio.to_thread(node.go_on)
-            publisher = Publisher(connection, "cs.")
-            await publisher.producer.start()
-            await publisher.publish(level("w", 30, now_s() - 30, shop="s1"))
-            await until(lambda: len(service.taken) == 1, 60)
-            await until(lambda: ready(notifier), 20)
-            service.usual = "500"  # so that there is something to be kept when the broker goes again
-            await publisher.publish(level("v", 30, now_s() - 30, shop="s1"))
-            await publisher.producer.stop()
-            await until(lambda: len(service.requests) > 1)
-            node.kill()
-            await until(lambda: not ready(notifier), 20)
-            assert await notifier.end(15) == 0
-            assert b"Traceback" not in notifier.said
+async def test_a_broker_that_is_away_is_told_and_waited_for(
+    connection: Connection, prefix: str, mortal: Node, tmp_path: Path
+) -> None:
+    async with (
+        Service() as service,
+        running(*command(connection, prefix, folder_of(tmp_path, service.port))) as notifier,
+    ):
+        await notifier.start()
+        await until(lambda: ready(notifier))
+        mortal.kill()
+        await until(lambda: not ready(notifier), 20)
+        await asyncio.to_thread(mortal.go_on)
+        publisher = Publisher(connection, prefix)
+        await publisher.producer.start()
+        await publisher.publish(level("w", 30, now_s() - 30, shop="s1"))
+        await until(lambda: len(service.taken) == 1, 60)
+        await until(lambda: ready(notifier), 20)
+        service.usual = "500"  # so that there is something to be kept when the broker goes again
+        await publisher.publish(level("v", 30, now_s() - 30, shop="s1"))
+        await publisher.producer.stop()
+        await until(lambda: len(service.requests) > 1)
+        mortal.kill()
+        await until(lambda: not ready(notifier), 20)
+        assert await notifier.end(15) == 0
+        assert b"Traceback" not in notifier.said
 
 
 async def test_it_says_that_it_is_ready_once_it_has_read_what_was_there(
