@@ -92,7 +92,7 @@ class Settings:
     )
     live_delay_s: float = _setting("live.delay", 0.0, _seconds(0, 600), "The feed's usual delay.")
     group_session_s: float = _setting(
-        "group.session", 10.0, _seconds(1, 60), "A worker that is silent for so long loses its partitions."
+        "group.session", 6.0, _seconds(1, 60), "A worker that is silent for so long loses its partitions."
     )
     metrics_host: str = _setting("metrics.host", "127.0.0.1", _text, "Where /metrics is served.")
     metrics_port: int = _setting("metrics.port", 9464, _whole(0, 65_535), "0 is any free one.")

@@ -155,17 +155,6 @@ encode_key = msgspec.json.Encoder().encode
 
 decode_key = msgspec.json.Decoder(list[str]).decode
 
-_NESTED: dict[str, Any] = {
-    "legs": list[Leg],
-    "others": dict[str, Aside],
-    "flag": Closing | None,
-    "received": dict[str, Receiving],
-    "shop_received": Receiving | None,
-    "agent_days": dict[str, AgentDay],
-    "complaints": dict[str, Complaining],
-}
-"""Fields of `State` that hold records."""
-
 
 def _names(record: object) -> tuple[str, ...]:
     # A compiled class has no `vars`, and keeps the names of what `__init__` sets in an attribute.
@@ -183,22 +172,47 @@ def _values(record: object) -> tuple[Any, ...]:
     return fields(record)
 
 
-def _record(cls: type, values: list[Any]) -> object:
-    """The record of an array; fields that are newer than the row are a fresh customer's."""
-    if cls is not State:
-        return cls(*values)
+_STATE = _names(State())
+_LEGS = list[Leg]
+
+
+def _of(kind: Callable[..., object]) -> Callable[[list[Any]], object]:
+    return lambda values: kind(*values)
+
+
+def _by_key(kind: Callable[..., object]) -> Callable[[dict[str, list[Any]]], dict[str, object]]:
+    return lambda found: {key: kind(*values) for key, values in found.items()}
+
+
+_BUILDERS: dict[str, Callable[[Any], object]] = {
+    "legs": lambda found: msgspec.convert(found, _LEGS),
+    "others": _by_key(Aside),
+    "flag": _of(Closing),
+    "received": _by_key(Receiving),
+    "shop_received": _of(Receiving),
+    "agent_days": _by_key(AgentDay),
+    "complaints": _by_key(Complaining),
+}
+_NESTED = tuple((_STATE.index(name), build) for name, build in _BUILDERS.items())
+"""Fields of `State` that hold records, and what makes them of arrays."""
+
+
+def decode_state(row: bytes) -> State:
+    """A state from its row; fields that are newer than the row are a fresh customer's."""
+    values = _unpack(row)
+    for place, build in _NESTED:
+        if place < len(values) and values[place]:  # most are empty
+            values[place] = build(values[place])
     state = State()
-    for name, value in zip(_names(state), values, strict=False):
-        kind = _NESTED.get(name)
-        nested = kind is not None and value  # most are empty
-        setattr(state, name, msgspec.convert(value, kind, dec_hook=_record) if nested else value)
+    for name, value in zip(_STATE, values, strict=False):
+        setattr(state, name, value)
     return state
 
 
 _pack = msgspec.msgpack.Encoder(enc_hook=_values).encode
+_unpack = msgspec.msgpack.Decoder(list[Any]).decode
 encode_row = _pack
 encode_state = _pack
-decode_state = msgspec.msgpack.Decoder(State, dec_hook=_record).decode
 decode_customer = msgspec.msgpack.Decoder(CustomerRow).decode
 decode_chapter = msgspec.msgpack.Decoder(ChapterRow).decode
 encode_event = _pack

@@ -15,6 +15,7 @@ import faust
 from faust.app.base import BootStrategy
 
 from csstream.kafka.consumer import (
+    BEAT_S,
     BEATS,
     REBALANCE_S,
     REQUEST_S,
@@ -77,7 +78,7 @@ def topology(
         broker_commit_interval=3_600.0,
         broker_commit_every=1 << 60,
         broker_session_timeout=settings.group_session_s,
-        broker_heartbeat_interval=settings.group_session_s / BEATS,
+        broker_heartbeat_interval=min(BEAT_S, settings.group_session_s / BEATS),
         broker_rebalance_timeout=REBALANCE_S,
         broker_request_timeout=REQUEST_S,
         broker_max_poll_interval=1_000.0,

@@ -38,7 +38,10 @@ LIST_RECORDS = 5_000
 """Most records that one fetch hands on."""
 
 BEATS = 5
-"""Heartbeats in a session."""
+"""Heartbeats in a session, at least."""
+
+BEAT_S = 0.5
+"""Most time between two heartbeats: a member hears of a rebalance with the next one, and all others wait for it."""
 
 REBALANCE_S = 20.0
 REQUEST_S = 30.0

@@ -127,8 +127,11 @@ class Partition:
         self._starved_s: float | None = None
         self._waiving: frozenset[str] = frozenset()
         self._ticked_s = 0.0
-        self._began_s = time.monotonic()
+        self.began_s = time.monotonic()
+        """When it was assigned."""
         self._ours: set[asyncio.Task[None]] = set()
+        self._certain = asyncio.Event()
+        self._certain.set()
         runner.on_step = self._heard
         self._task = asyncio.create_task(self._live(), name=f"partition {number}")
 
@@ -162,7 +165,10 @@ class Partition:
             return
         self._gaps[topic] = needed
         log.info("partition %d: %s; reading again", self.number, error)
-        task = asyncio.create_task(self._source.read_from({self._places[topic]: needed}))
+        self._read_from({self._places[topic]: needed})
+
+    def _read_from(self, positions: Mapping[TP, int]) -> None:
+        task = asyncio.create_task(self._source.read_from(positions))
         self._ours.add(task)
         task.add_done_callback(self._ours.discard)
 
@@ -179,6 +185,22 @@ class Partition:
 
     # ---- its life -------------------------------------------------------------------------------------------
 
+    def doubt(self) -> None:
+        """The group is deciding anew whose the partition is: go on with what is at hand, and open nothing.
+
+        Nothing can go wrong by that: whoever gets it opens it, and from then on our commits are refused.
+        """
+        self._certain.clear()
+
+    def keep(self) -> None:
+        """It stayed ours: read on from behind what is at hand. Does not wait."""
+        self.full.clear()
+        self._gaps.clear()
+        if self.state == "ready":
+            topics = self._places.items()
+            self._read_from({place: self.runner.next_position(topic) for topic, place in topics})
+        self._certain.set()
+
     async def stop(self) -> None:
         """Leave it in order; a step under way is waited for or aborted. Takes 3 s at most."""
         self._task.cancel()
@@ -194,12 +216,16 @@ class Partition:
     async def _live(self) -> None:
         while True:
             try:
+                await self._certain.wait()  # what another one has by now is not to be taken away again
                 await self._load()
                 await self._work()
             except FencedError as error:
-                self._counts.failed["fenced"] += 1
-                wait_s, level = FENCED_S, logging.WARNING
-                self._down("loading", error, level)
+                wait_s = FENCED_S
+                if self._certain.is_set():
+                    self._counts.failed["fenced"] += 1
+                    self._down("loading", error, logging.WARNING)
+                else:
+                    self._down("loading", error, logging.INFO)  # its new owner was told before us
             except (RefusedError, LostError) as error:
                 wait_s = BROKEN_S
                 self._down("broken", error, logging.ERROR)
@@ -227,7 +253,7 @@ class Partition:
         gc.freeze()  # many small objects that stay: a full collection of them stops everything for a second
         self.state, self.why = "ready", ""
         await self._source.read_from(positions)
-        seconds = time.monotonic() - self._began_s
+        seconds = time.monotonic() - self.began_s
         observe(self._counts.loads, LOAD_S, seconds)
         log.info(
             "partition %d is ready after %.1f s: %d shops",

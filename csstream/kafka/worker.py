@@ -1,9 +1,10 @@
 """The life of a worker process: it joins the group, owns partitions, shows figures, and ends in order.
 
-Faust tells when partitions come and go. Whatever was ours before a rebalance is let go, and what comes is loaded anew
-by a task of its own, so that a rebalance waits for nobody. At the end Faust does not tell: the worker closes its
-partitions itself, before Faust leaves the group. Every wait on the way out is bounded, and a thread that still hangs
-then is left behind.
+Faust tells when partitions come and go. A rebalance revokes all of them, and mostly gives the same ones back at once:
+so what is ready goes on with what is at hand, and is kept if it is ours in the very next generation of the group. What
+comes is loaded by a task of its own, so that a rebalance waits for nobody. At the end Faust does not tell: the
+worker closes its partitions itself, before Faust leaves the group. Every wait on the way out is bounded, and a thread
+that still hangs then is left behind.
 
 Figures of a shop are shown only under a lease: while the last heartbeat that the group answered is younger than the
 session, nobody else can own the partition. So a worker that was frozen shows no shop twice.
@@ -16,7 +17,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,9 @@ from csstream.settings import Settings
 
 SHOW_S = 1.0
 """How often figures are taken."""
+
+HANDOVER_S = 1.0
+"""Figures of a partition are shown so long after its assignment: by then its last owner has been told."""
 
 STOP_S = 6.0
 """Most time that leaving the group takes, once the partitions are closed."""
@@ -88,6 +92,7 @@ class Worker:
         self._delay_ms = round(self.settings.live_delay_s * 1000)
         self._beats = 0
         self._round = 0
+        self._generation = -1
         self._joined = False
         self._asked = asyncio.Event()
         self._snapshots = Snapshots(__version__, options.policy.tag, self.settings.metrics_agents)
@@ -138,7 +143,7 @@ class Worker:
         began_s = time.monotonic()
         self._watchdog.stop()
         self.exporter.unready = "stopping"
-        await self._close()
+        await self._close(self.owned)
         for task in tasks[1:]:
             task.cancel()
         try:
@@ -153,29 +158,40 @@ class Worker:
     # ---- partitions come and go -----------------------------------------------------------------------------
 
     async def _assigned(self, *told: Any, **_: Any) -> None:
-        await self._close()  # a revocation that was not told
+        generation = self.app.consumer_generation_id
+        if generation != self._generation + 1:
+            await self._close(self.owned)  # between that one and this another worker may have had them
+        self._generation = generation
         if self._asked.is_set():
             return
         _, assigned = told
         self._round = self._source.begin_round()
         numbers = sorted({place.partition for place in assigned if place.topic in self._inputs})
         log.info("partitions %s are ours", ", ".join(map(str, numbers)) or "(none)")
+        kept = [partition for number, partition in self.owned.items() if number in numbers]
+        gone = self.owned.keys() - set(numbers)
         for number in numbers:
-            self.owned[number] = self._partition(number)
+            if number not in self.owned:
+                self.owned[number] = self._partition(number)
         for partition in self.owned.values():
             partition.gather_s = min(max(GATHER_S[0], len(numbers) / TRANSACTIONS), GATHER_S[1])
         self._joined = True
+        for partition in kept:
+            partition.keep()
+        await self._close(gone)
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
-        await self._close()
+        """The group decides anew. What is not ready has nothing to go on with."""
+        for partition in self.owned.values():
+            partition.doubt()
+        await self._close([number for number, partition in self.owned.items() if partition.state != "ready"])
 
-    async def _close(self) -> None:
-        """Leave all partitions; nothing of them is shown any more."""
-        self._round = -1
-        leaving, self.owned = self.owned, {}
+    async def _close(self, numbers: Iterable[int]) -> None:
+        """Leave partitions; nothing of them is shown any more."""
+        leaving = [self.owned.pop(number) for number in tuple(numbers)]
         if leaving:
             self._update()
-            await asyncio.gather(*(partition.stop() for partition in leaving.values()))
+            await asyncio.gather(*(partition.stop() for partition in leaving))
 
     def _partition(self, number: int) -> Partition:
         options = self.options
@@ -234,7 +250,10 @@ class Worker:
         return self._joined and time.monotonic() < self._lease_s
 
     def _update(self) -> None:
-        shown = [p for p in self.owned.values() if p.state == "ready" and p.runner.is_open and self._leased()]
+        since_s = time.monotonic() - HANDOVER_S if self._leased() else float("-inf")
+        shown = [
+            p for p in self.owned.values() if p.state == "ready" and p.runner.is_open and p.began_s <= since_s
+        ]
         shops = [shop for partition in shown for shop in partition.runner.engine.shops.values()]
         counts = self.counts
         snapshot = self._snapshots.take(

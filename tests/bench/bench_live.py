@@ -122,13 +122,14 @@ class Reader:
                 self.seen += [(at, place.partition, record.value) for record in records]
 
     def silences(self, since_ms: int) -> dict[int, int]:
-        """The longest silence of each partition since then, in ms."""
-        last: dict[int, int] = {}
-        longest: dict[int, int] = {}
-        for at, partition, _ in self.seen:
-            if at >= since_ms:
-                longest[partition] = max(longest.get(partition, 0), at - last.get(partition, since_ms))
-                last[partition] = at
+        """The longest silence of each partition from then to now, in ms."""
+        last = dict.fromkeys(range(PARTITIONS), since_ms)
+        longest = dict.fromkeys(range(PARTITIONS), 0)
+        for at, partition in [(at, place) for at, place, _ in self.seen if at >= since_ms] + [
+            (now_ms(), place) for place in range(PARTITIONS)
+        ]:
+            longest[partition] = max(longest[partition], at - last[partition])
+            last[partition] = at
         return longest
 
 
@@ -185,7 +186,8 @@ async def disturbed(broker: str, rate: int) -> None:
                     await asyncio.to_thread(workers.pop().kill)
                 await asyncio.sleep(15)
                 print(
-                    f"{rate:,} records/s: {what}: longest silence of a partition {max(facts.silences(since).values()):,} ms"
+                    f"{rate:,} records/s: {what}: longest silence of a partition, ms: "
+                    f"{sorted(facts.silences(since).values())}"
                 )
     finally:
         load.end()
@@ -194,13 +196,18 @@ async def disturbed(broker: str, rate: int) -> None:
 
 
 def backlog(customers: int, messages: int) -> Iterator[tuple[bytes, bytes]]:
-    """An hour of talk that ends with every customer waiting."""
-    start = now_ms() - 3_600_000
-    total = customers * messages
-    for place in range(total):
-        turn = place // customers
-        sender = "customer" if (messages - turn) % 2 else "human"
-        yield message(place, place % customers, sender, start + place * 3_540_000 // total)
+    """An hour of talk, each question answered within 20 s; then every customer asks once more, and waits."""
+    end = now_ms()
+    said = []
+    for customer in range(customers):
+        begins = end - 3_600_000 + customer * 3_000_000 // customers
+        for turn in range(messages - 1):
+            at = begins + turn // 2 * 60_000 + turn % 2 * 20_000
+            said.append((at, customer, "human" if turn % 2 else "customer"))
+        said.append((end - 25_000 + customer * 20_000 // customers, customer, "customer"))
+    said.sort()
+    for place, (at, customer, sender) in enumerate(said):
+        yield message(place, customer, sender, at)
 
 
 async def recovery(broker: str, customers: int, messages: int) -> None:

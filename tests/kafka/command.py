@@ -11,6 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
+from tests.kafka.node import end_with_maker
+
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
     [
@@ -26,6 +28,7 @@ _SERVER.set_forkserver_preload(
 
 def _run(words: list[str], told: str) -> None:
     """The command line, in the new process; both outputs go to a file."""
+    end_with_maker()
     os.chdir(Path(__file__).parents[2])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number in (1, 2):

@@ -131,8 +131,8 @@ def free_ports() -> tuple[int, int]:
         return one.getsockname()[1], other.getsockname()[1]
 
 
-def _end_with_maker() -> None:
-    """On Linux, so that a killed test run leaves no broker behind."""
+def end_with_maker() -> None:
+    """On Linux, so that a killed test run leaves no process behind; called in the new process."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
@@ -183,7 +183,7 @@ class Node:
                 stdout=told,
                 stderr=told,
                 stdin=subprocess.DEVNULL,
-                preexec_fn=_end_with_maker,  # noqa: PLW1509 - it takes no lock, so threads cannot hold one
+                preexec_fn=end_with_maker,  # noqa: PLW1509 - it takes no lock, so threads cannot hold one
             )
         host, _, port = self.address.partition(":")
         end = time.monotonic() + UP_S
