@@ -8,7 +8,8 @@ added there and nowhere else.
 The text is written here and not by prometheus_client: with 500 agents a worker has 30,000 samples, and the
 library's writer takes half a second for what is one line of formatting each. Its registry is served all the
 same, with the collectors of the process, and a test holds both texts equal. And it is written ahead of the scrape,
-by a thread of its own while somebody scrapes: beside a busy event loop it takes several times as long.
+by a thread of its own while somebody scrapes: beside a busy event loop it takes several times as long, and every file
+of the process that is read waits for its turn.
 """
 
 import threading
@@ -296,14 +297,9 @@ class Exporter:
         """What a scrape gets now."""
         self._asked_s = time.monotonic()
         written, snapshot = self._written, self.snapshot
-        if snapshot is None:
-            own = b""
-        elif self._asked_s >= self._until_s:
-            own = snapshot.text(shops=False)
-        elif written is not None:
-            own = written[1]  # the one before, while the newest is being written
-        else:
-            own = snapshot.text()
+        if snapshot is not None and written is not None and self._asked_s < self._until_s:
+            return written[1]  # the one before, while the newest is being written
+        own = b"" if snapshot is None else snapshot.text(shops=self._asked_s < self._until_s)
         return own + generate_latest(self._process)
 
     def start(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> str:
@@ -350,7 +346,7 @@ class Exporter:
             if snapshot is None or time.monotonic() - self._asked_s > ASKED_S:
                 self._written = None
             else:
-                self._written = snapshot, snapshot.text()
+                self._written = snapshot, snapshot.text() + generate_latest(self._process)
 
 
 class _Server(ThreadingHTTPServer):

@@ -9,6 +9,7 @@ again. They lie in the chapters of the shop; the row of a customer holds the sta
 written only now and then (`ROW_EVERY`), since what came in order after that place is quickly folded again.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -233,8 +234,9 @@ class Customer:
 
     def _flag_alert(self) -> Alert | None:
         """The alert on the open wait's flag, if it has one."""
-        waiting, flag = self.conversation.open_wait(0), self.conversation.open_flag()
-        if waiting is None or flag is None:
+        flag = self.conversation.open_flag()
+        waiting = None if flag is None else self.conversation.open_wait(0)
+        if waiting is None:
             return None
         return alerts(Case(self.rules.policy, waiting, flag, self.group_of))[-1]
 
@@ -391,10 +393,12 @@ class Customer:
         told.out = Concluded()
         self.conversation = told
         self.worked = worked
-        waiting = told.open_wait(settled_ms)
-        self.fired = 0 if waiting is None else len(waiting.levels)
-        if waiting is not None and waiting.levels:
-            self.worked = max(self.worked, waiting.levels[-1].ts)
+        s, levels = told.state, self.rules.levels
+        self.fired = 0
+        if s.since >= 0 and (not s.closing or self.rules.closing_alert):
+            self.fired = bisect_left(levels, settled_ms - s.since)
+        if self.fired:
+            self.worked = max(self.worked, s.since + levels[self.fired - 1])
         self.flagged = self._flag_alert()
         self.coming = self._next_due()
 

@@ -5,6 +5,8 @@ An event is compared with the kept ones of its customer only if it may be a copy
 generations, instead of a set for every customer; for what is older the customer himself is asked.
 """
 
+from collections.abc import Iterable
+
 from csstream.core.conversation import NEVER
 
 LEAST_MS = 60_000
@@ -36,6 +38,6 @@ class Seen:
         # What neither generation knows came in before both, and so is not newer than the clock was then.
         return key in self._before or ts - self._horizon <= self.covers_ms
 
-    def note(self, customer: str, name: str) -> None:
-        """Note an event that came in before a restart: all newer than `covers_ms` have to be."""
-        self._now.add(hash((customer, name)))
+    def note(self, customers: Iterable[str], names: Iterable[str]) -> None:
+        """Note events that came in before a restart: all newer than `covers_ms` have to be."""
+        self._now.update(map(hash, zip(customers, names, strict=True)))

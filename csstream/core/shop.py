@@ -86,7 +86,9 @@ class Shop:
         self._step: ShopStep | None = None
         self._pending: dict[str, Customer] = {}  # by name, in order of arrival
         self._touched: dict[str, Customer] = {}
-        self._row_places: dict[str, int] = {}  # while rows are restored: the places of the marks
+        self._restored: dict[
+            str, tuple[Customer, int]
+        ] = {}  # while rows are restored: and the places of their marks
         self._touched_agents: set[str] = set()
         self._ended: list[Key] = []
         self._waiting: set[str] = set()
@@ -527,30 +529,33 @@ class Shop:
 
     def restore_customer(self, name: str, row: CustomerRow) -> None:
         """A customer from a row; the chapters follow, then `resume`."""
-        self.customers[name] = Customer.restored(self.rules, self.name, name, self.group_of, row)
-        self._row_places[name] = row.place
+        customer = Customer.restored(self.rules, self.name, name, self.group_of, row)
+        self.customers[name] = customer
+        self._restored[name] = customer, row.place
 
     def restore_chapter(self, first: int, row: ChapterRow) -> None:
         """A chapter from its row, in order of their names."""
         self.chapters.restore(first, row)
-        recent = row.newest_ms > self.seen.covers_ms
+        if row.newest_ms > self.seen.covers_ms:
+            self.seen.note(row.customers, (decode_named(event).id for event in row.events))
         mixed = row.oldest_ms < self.row.ended_ms
+        restored = self._restored
         for place, (name, event) in enumerate(zip(row.customers, row.events, strict=True), first):
-            if recent:
-                self.seen.note(name, decode_named(event).id)
             if mixed and decode_named(event).ts < self.row.ended_ms:
                 continue
-            customer = self.customers.get(name)
-            if customer is None:
+            known = restored.get(name)
+            if known is None:
                 customer = Customer(self.rules, self.name, name, self.group_of, row.forgotten_ms + 1)
                 self.customers[name] = customer
+                known = restored[name] = customer, 0
+            customer, marked = known
             customer.events.append(event)
-            if place >= self._row_places.get(name, 0):
+            if place >= marked:
                 customer.fresh += 1
 
     def resume(self) -> None:
         """Go on once all rows are restored."""
-        self._row_places.clear()
+        self._restored.clear()
         for name, customer in self.customers.items():
             customer.account = self.desk.account(name)
             customer.resume(self._settled_for(name))

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from tests.kafka.node import end_with_maker
@@ -26,7 +27,7 @@ _SERVER.set_forkserver_preload(
 )
 
 
-def _run(words: list[str], told: str) -> None:
+def _run(words: list[str], told: str, hangs: bool) -> None:
     """The command line, in the new process; both outputs go to a file."""
     end_with_maker()
     os.chdir(Path(__file__).parents[2])
@@ -35,6 +36,8 @@ def _run(words: list[str], told: str) -> None:
         os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     from csstream.cli import main
 
+    if hangs:
+        signal.signal(signal.SIGUSR1, lambda *_: threading.Event().wait())
     sys.argv = ["csstream", *words]
     main()
 
@@ -42,11 +45,11 @@ def _run(words: list[str], told: str) -> None:
 class Command:
     """A command that runs, or has run."""
 
-    def __init__(self, words: list[str], told: Path) -> None:
-        """`told` is the file for what it says."""
+    def __init__(self, words: list[str], told: Path, *, hangs: bool = False) -> None:
+        """`told` is the file for what it says. One that `hangs` does so on SIGUSR1: its main thread waits for ever."""
         self.told = told
         told.write_bytes(b"")
-        self._process = _SERVER.Process(target=_run, args=(words, str(told)), daemon=True)
+        self._process = _SERVER.Process(target=_run, args=(words, str(told), hangs), daemon=True)
         self._process.start()
 
     @property

@@ -87,14 +87,14 @@ class Fleet:
         self._settings = settings
         asyncio.run(ensure(self.connection, self.topics, asked=PARTITIONS))
 
-    def start(self, *settings: str) -> Process:
-        """One more worker."""
+    def start(self, *settings: str, hangs: bool = False) -> Process:
+        """One more worker; as `Command` for `hangs`."""
         command = [
             "worker", "--broker", self.reached or self.connection.broker,
             "--application", self.name, "--topics-prefix", f"{self.name}.", "--metrics-port", "0",
             "--group-session", f"{SESSION_S}s", *self._settings, *settings,
         ]  # fmt: skip
-        worker = Process(command, self.folder / f"worker-{len(self.workers)}.log")
+        worker = Process(command, self.folder / f"worker-{len(self.workers)}.log", hangs=hangs)
         self.workers.append(worker)
         return worker
 

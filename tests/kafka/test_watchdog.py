@@ -1,8 +1,15 @@
 """What ends a process that does not work: never one that was frozen, waits for its broker, or has nothing to do."""
 
+import signal
 import threading
+import time
+from pathlib import Path
+
+import pytest
 
 from csstream.kafka.watchdog import EXIT_STATUS, LOOKS, Sight, Watch, Watchdog
+from tests.kafka.fleet import Fleet, wait_until
+from tests.kafka.test_worker import assert_equals_replay, shop_log
 
 
 def parts(watch: Watch, *sights: Sight) -> list[float]:
@@ -75,3 +82,24 @@ def test_a_broker_that_is_away_is_waited_for() -> None:
 
 def test_a_broker_that_answers_excuses_nothing() -> None:
     assert ended(Sight("fetching", 1, True, excused=True), answers=True)[0] == [EXIT_STATUS]
+
+
+@pytest.mark.slow
+def test_a_worker_whose_event_loop_hangs_ends_itself_and_another_one_goes_on(
+    broker: str, tmp_path: Path
+) -> None:
+    log = shop_log(600)
+    with Fleet(broker, tmp_path, settings=("--watchdog-after", "5s")) as fleet:
+        worker = fleet.start(hangs=True)
+        fleet.write(log[:400])
+        fleet.settle()
+        worker.send(signal.SIGUSR1)
+        began_s = time.monotonic()
+        wait_until(lambda: worker.get("/livez")[0] == 503, 20, "a warning before the end")
+        assert worker.wait(20) == EXIT_STATUS
+        assert 4 < time.monotonic() - began_s < 20
+        assert "the event loop has not moved on for too long" in worker.log()
+        fleet.write(log[400:])
+        fleet.start()
+        fleet.settle()
+        assert_equals_replay(fleet)
