@@ -1,5 +1,7 @@
 """The life of a partition: poison, gaps, what is cut, what is given up."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,6 +53,20 @@ def test_a_record_that_breaks_the_program_is_set_aside_and_the_others_go_on(
     assert [fact.customer for fact in store.facts if fact.fact.startswith("wait|")] == ["c", "e"]
     assert store.positions["cs.chat"] == len(records)
     assert runner.failed == {"internal": 2}
+
+
+def test_an_engine_that_is_thrown_away_is_gone_whatever_is_frozen() -> None:
+    """A worker freezes what it has loaded, so what lies in circles would stay for as long as the worker lives."""
+    runner = opened(Store())
+    feed(runner, records_of(chat(*LINES)))
+    settle(runner, None)
+    shops = [weakref.ref(shop) for shop in runner.engine.shops.values()]
+    gc.disable()
+    try:
+        drive(runner.close())
+        assert [shop() for shop in shops] == [None]
+    finally:
+        gc.enable()
 
 
 def test_a_list_that_begins_too_late_is_a_gap_and_not_skipped_over() -> None:

@@ -79,7 +79,7 @@ class Shop:
         self.chapters = Chapters(self.row.place)
         self.seen = Seen(rules.policy.lateness_horizon_ms, self.row.clock_ms)
         self._kept_ms = kept_for(rules)
-        self.floor = Floor(rules.policy, rules.calendar, name, self.group_of)
+        self.floor = Floor(rules.policy, rules.calendar, name, self.crew.group_of)
         self.revs: dict[str, tuple[int, int]] = {}  # alerts of a state are never revised
         self._changes: list[FloorChange] = []  # told by the customers, and not yet to the floor
         self._dues: list[tuple[int, str]] = []
@@ -115,7 +115,7 @@ class Shop:
             since = self.row.forgotten_ms + 1
             if ts < since:
                 return TOO_LATE, behind
-            customer = self.customers[name] = Customer(self.rules, self.name, name, self.group_of, since)
+            customer = self.customers[name] = Customer(self.rules, self.name, name, self.crew.group_of, since)
             customer.account = self.desk.account(name)
         self.move_clock(ts)
         result = customer.accept(event, self.seen.perhaps(name, event.id, ts, self.row.clock_ms))
@@ -529,7 +529,7 @@ class Shop:
 
     def restore_customer(self, name: str, row: CustomerRow) -> None:
         """A customer from a row; the chapters follow, then `resume`."""
-        customer = Customer.restored(self.rules, self.name, name, self.group_of, row)
+        customer = Customer.restored(self.rules, self.name, name, self.crew.group_of, row)
         self.customers[name] = customer
         self._restored[name] = customer, row.place
 
@@ -545,7 +545,7 @@ class Shop:
                 continue
             known = restored.get(name)
             if known is None:
-                customer = Customer(self.rules, self.name, name, self.group_of, row.forgotten_ms + 1)
+                customer = Customer(self.rules, self.name, name, self.crew.group_of, row.forgotten_ms + 1)
                 self.customers[name] = customer
                 known = restored[name] = customer, 0
             customer, marked = known
@@ -598,6 +598,10 @@ class Shop:
         scores.responses = samples.get("responses", [])
         scores.first_responses = samples.get("first_responses", [])
         self._saved[agent] = row.responses, row.first_responses
+
+    def let_go(self) -> None:
+        """Nobody asks any more. Cuts the one circle: what was frozen (`gc.freeze`) is never looked through for circles."""
+        self.desk.learn = _nobody
 
     # ---- readings ---------------------------------------------------------------------------------------
 
@@ -700,6 +704,10 @@ class Shop:
             s = customer.conversation.state
             if s.since >= 0 or clock - s.last_message < self.rules.gap:
                 yield customer
+
+
+def _nobody(orders: Iterable[Order], sign: int) -> None:
+    """Learns nothing."""
 
 
 _BY_AGENT = frozenset(metric.name for metric in METRICS if metric.scope == "F" and "agent" in metric.labels)

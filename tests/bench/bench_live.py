@@ -196,13 +196,15 @@ async def disturbed(broker: str, rate: int) -> None:
 
 
 def backlog(customers: int, messages: int) -> Iterator[tuple[bytes, bytes]]:
-    """An hour of talk, each question answered within 20 s; then every customer asks once more, and waits."""
+    """An hour of talk, each question answered within 20 s, or 45 s in every tenth chat; then each customer asks once
+    more, and waits."""
     end = now_ms()
     said = []
     for customer in range(customers):
         begins = end - 3_600_000 + customer * 3_000_000 // customers
+        answer = 45_000 if customer % 10 == 0 else 20_000
         for turn in range(messages - 1):
-            at = begins + turn // 2 * 60_000 + turn % 2 * 20_000
+            at = begins + turn // 2 * 60_000 + turn % 2 * answer
             said.append((at, customer, "human" if turn % 2 else "customer"))
         said.append((end - 25_000 + customer * 20_000 // customers, customer, "customer"))
     said.sort()
@@ -211,7 +213,7 @@ def backlog(customers: int, messages: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 async def recovery(broker: str, customers: int, messages: int) -> None:
-    """Assignment to ready, with every customer waiting."""
+    """A backlog without a needless page, scraped meanwhile; then from assignment to ready, every customer waiting."""
     producer = Producer(
         {
             "bootstrap.servers": broker,
@@ -225,23 +227,68 @@ async def recovery(broker: str, customers: int, messages: int) -> None:
         if place % 2000 == 0:
             producer.poll(0)
     producer.flush(120)
-    first = Worker(broker)
-    try:
-        took = await asyncio.to_thread(
-            first.until, "csstream_events_total", customers * messages, 240.0, 'result="applied"'
+    written_ms = now_ms()
+    async with Reader(broker, "cs.alerts") as alerts:
+        first = Worker(broker)
+        try:
+            scrapes, took_s = await asyncio.to_thread(worked_off, first, customers * messages)
+        finally:
+            first.kill()
+        print(
+            f"backlog of {customers * messages:,} events: {took_s:.1f} s, the start of the program included"
         )
-        print(f"backlog of {customers * messages:,} events: {took:.1f} s, the start of the program included")
-    finally:
-        first.kill()
+        print(f"a scrape meanwhile: {quantiles(scrapes)}")
+        await asyncio.sleep(2)
+        print(f"of it {pages(alerts.seen, written_ms)}")
     again = Worker(broker)
     try:
-        took = await asyncio.to_thread(again.until, "csstream_partitions", PARTITIONS, 120.0, 'state="ready"')
-        loads = again.total("csstream_load_seconds_sum"), again.total("csstream_load_seconds_count")
+        took_s = await asyncio.to_thread(
+            again.until, "csstream_partitions", PARTITIONS, 120.0, 'state="ready"'
+        )
         print(
-            f"{customers:,} open customers: ready {took:.1f} s after the start; loads {loads[0]:.1f} s in {loads[1]:.0f} partitions"
+            f"{customers:,} open customers: ready {max(again.loads()):.1f} s after the assignment, "
+            f"{took_s:.1f} s after the start"
         )
     finally:
         again.end()
+
+
+def worked_off(worker: Worker, events: int) -> tuple[list[float], float]:
+    """How long scrapes took (ms) until all events were applied, and how long that took (s)."""
+    began = time.monotonic()
+    scrapes = []
+    while True:
+        asked = time.monotonic()
+        applied = worker.applied()
+        if applied:
+            scrapes.append((time.monotonic() - asked) * 1000)
+        if applied >= events:
+            return scrapes, time.monotonic() - began
+        if time.monotonic() - began > 280:
+            raise TimeoutError(f"{applied} of {events} events applied")
+        time.sleep(0.5)
+
+
+def pages(seen: list[tuple[int, int, bytes]], written_ms: int) -> str:
+    """How many alerts somebody would be told of singly although their customer had his reply in the backlog.
+
+    What is read more than `alert.stale_after` (120 s) after its `ts` is not told singly, nor what ends within a second.
+    """
+    fired: dict[str, tuple[int, int]] = {}
+    ended: dict[str, tuple[int, int]] = {}
+    for at, _, value in seen:
+        alert = orjson.loads(value)
+        known = fired if alert["state"] == "firing" else ended
+        known.setdefault(alert["alert"], (at, alert["ts"]))
+    needless = [
+        name
+        for name, (at, ts) in fired.items()
+        if at - ts <= 120_000
+        and name in ended
+        and ended[name][1] < written_ms
+        and ended[name][0] - at > 1_000
+    ]
+    return f"{len(fired):,} alerts fired, and {len(needless)} would be told that had ended before the start"
 
 
 async def main() -> None:

@@ -1,6 +1,7 @@
 """A worker in a process of its own, watched from outside: its metrics, and its CPU time."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,6 +48,14 @@ class Worker:
             + self.total("csstream_events_total", 'result="late"')
         )
 
+    def said(self) -> str:
+        """What it said so far."""
+        return os.pread(self._said.fileno(), 1 << 24, 0).decode()
+
+    def loads(self) -> list[float]:
+        """Of every partition so far, the seconds from its assignment until it was ready."""
+        return [float(found) for found in re.findall(r"is ready after ([\d.]+) s", self.said())]
+
     def total(self, name: str, label: str = "") -> float:
         """The sum of a metric's series; 0 while nothing answers."""
         try:
@@ -54,8 +63,7 @@ class Worker:
                 text = answer.read().decode()
         except OSError:
             if self._process.poll() is not None:
-                self._said.seek(0)
-                raise RuntimeError(f"the worker ended: {self._said.read().decode()[-2000:]}") from None
+                raise RuntimeError(f"the worker ended: {self.said()[-2000:]}") from None
             return 0.0
         return sum(
             float(line.rpartition(" ")[2])
