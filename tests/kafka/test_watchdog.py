@@ -89,8 +89,8 @@ def test_a_worker_whose_event_loop_hangs_ends_itself_and_another_one_goes_on(
     broker: str, tmp_path: Path
 ) -> None:
     log = shop_log(600)
-    with Fleet(broker, tmp_path, settings=("--watchdog-after", "5s")) as fleet:
-        worker = fleet.start(hangs=True)
+    with Fleet(broker, tmp_path) as fleet:
+        worker = fleet.start("--watchdog-after", "5s", hangs=True)
         fleet.write(log[:400])
         fleet.settle()
         worker.send(signal.SIGUSR1)
