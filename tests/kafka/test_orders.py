@@ -42,7 +42,7 @@ def assert_counted(broker: str, folder: Path, log: Sequence[bytes], expected: Fi
             f"{counters}",
         )
         last.send(signal.SIGTERM)
-        assert last.process.wait(20) == 0
+        assert last.wait(20) == 0
         facts, revisions = fleet.facts(), fleet.revisions()
         assert facts == fleet.replayed()[0]
         assert len(set(revisions)) == len(revisions), "a revision was published twice"
