@@ -7,7 +7,7 @@ a time, and a record that fails alone becomes a dead letter `internal`, so that 
 
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 
 from csstream.core.board import Board
@@ -29,8 +29,17 @@ MAX_RELOADS = 5
 """Reloads in a row without one committed step before the partition is given up."""
 
 
+Elsewhere = Callable[[Callable[[], Engine]], Awaitable[Engine]]
+"""Makes an engine, and need not do so here and now."""
+
+
 class GapError(Exception):
     """Records are missing between what is kept and what was read."""
+
+
+async def at_once(make: Callable[[], Engine]) -> Engine:
+    """Make an engine, and do nothing else meanwhile."""
+    return make()
 
 
 class Runner:
@@ -47,9 +56,11 @@ class Runner:
         misplaced: Callable[[str], str | None] | None = None,
         board: Board | None = None,
         on_step: Callable[[Step], None] | None = None,
+        elsewhere: Elsewhere = at_once,
     ) -> None:
         """`process` and `failed` count for all partitions of a process; `misplaced` says of a shop why it does
-        not belong here; `board` is shown with the steps, at most once a second."""
+        not belong here; `board` is shown with the steps, at most once a second; `elsewhere` makes the engine of the
+        rows, which takes long where there are many."""
         self.policy = policy
         self.process = process or Process()
         self.failed = Counter[str]() if failed is None else failed
@@ -68,6 +79,7 @@ class Runner:
         self._misplaced = misplaced
         self._board = board
         self._board_ms = 0
+        self._elsewhere = elsewhere
         self.on_step = on_step
         """Is told each step once it is committed."""
         self._engine: Engine | None = None
@@ -102,7 +114,7 @@ class Runner:
     async def _load(self) -> None:
         self._let_go()
         rows, positions = await self._ledger.open()
-        self._engine = Engine(self.policy, rows, self.process, self._misplaced)
+        self._engine = await self._elsewhere(lambda: Engine(self.policy, rows, self.process, self._misplaced))
         self._keys = set(rows)
         self.rows = rows_by_family(tuple(rows))
         self.positions = {topic: positions.get(topic, 0) for topic in self._topics}

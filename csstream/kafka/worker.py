@@ -19,6 +19,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from csstream import __version__
 from csstream.core.board import Board
+from csstream.core.engine import Engine
 from csstream.exporter import Exporter, Snapshots
 from csstream.kafka.app import topology
 from csstream.kafka.consumer import RecordList
@@ -96,6 +98,8 @@ class Worker:
         self.counts = Counts()
         self.owned: dict[int, Partition] = {}
         self.exporter = Exporter()
+        # Engines of many rows are made beside the event loop, one after the other: partitions that are ready go on.
+        self._loader = ThreadPoolExecutor(1, "loader")
         self._delay_ms = round(self.settings.live_delay_s * 1000)
         self._beats = 0
         self._round = 0
@@ -159,6 +163,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - it is over in any case
             log.warning("the group was not left in order: %s", str(error) or type(error).__name__)
         await asyncio.gather(*tasks[1:], return_exceptions=True)
+        self._loader.shutdown(wait=False, cancel_futures=True)
         self.exporter.stop()
         log.info("stopped after %.1f s", time.monotonic() - began_s)
 
@@ -220,6 +225,7 @@ class Worker:
             failed=self.counts.failed,
             misplaced=misplaced(self.settings.partitioner, number, self._partitions),
             board=Board(),
+            elsewhere=self._elsewhere,
         )
         return Partition(
             number,
@@ -231,6 +237,9 @@ class Worker:
             max_wait_s=self.settings.merge_max_wait_s,
             delay_ms=self._delay_ms,
         )
+
+    async def _elsewhere(self, make: Callable[[], Engine]) -> Engine:
+        return await asyncio.get_running_loop().run_in_executor(self._loader, make)
 
     def _put(self, fetched: RecordList) -> None:
         partition = self.owned.get(fetched.partition)
