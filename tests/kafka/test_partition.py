@@ -213,3 +213,29 @@ async def test_at_its_end_a_partition_waits_for_nobody(stage: Stage) -> None:
     async with asyncio.timeout(3):
         await stage.partition.stop()
     assert stage.store.positions.get("cs.chat", 0) == 0
+
+
+async def test_while_the_group_decides_it_goes_on_with_what_is_at_hand_and_is_kept(stage: Stage) -> None:
+    stage.partition.doubt()
+    stage.put(CHAT, message(0, now_ms()), message(1, now_ms()))
+    await until(lambda: stage.store.positions.get("cs.chat") == 2)
+    stage.partition.keep()
+    await until(lambda: len(stage.source.sought) == 2)
+    assert stage.source.sought[1] == {CHAT: 2, ORDERS: 0, AGENTS: 0}, "read on, and nothing loaded anew"
+
+
+async def test_what_another_one_has_by_then_is_not_taken_away_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FENCED_S", 0.0)
+    stage.partition.doubt()
+    await MemoryLedger(stage.store).open()
+    other = stage.store.owner
+    stage.put(CHAT, message(0, now_ms()))
+    await until(lambda: stage.partition.state == "loading")
+    for _ in range(10):  # it has every chance
+        await asyncio.sleep(0.01)
+    assert stage.store.owner == other
+    assert stage.counts.failed["fenced"] == 0, "its new owner was only told earlier"
+    stage.partition.keep()
+    await until(lambda: stage.partition.state == "ready")
