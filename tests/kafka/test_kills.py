@@ -1,5 +1,6 @@
 """Workers that die, freeze and come back: every fact is there once, and is what a replay says."""
 
+import json
 import random
 import signal
 import threading
@@ -87,6 +88,33 @@ def test_ten_kills_and_two_freezes_lose_and_double_nothing(broker: str, tmp_path
         feeder.join()
         fleet.settle(90)
         assert_equals_replay(fleet)
+
+
+@pytest.mark.slow
+def test_a_level_that_fell_due_while_nobody_worked_fires_with_its_true_time(
+    broker: str, tmp_path: Path
+) -> None:
+    with Fleet(broker, tmp_path) as fleet:
+        first = fleet.start()
+        wait_until(first.owns, 120, "a worker at work")
+        asked_ms = int(time.time() * 1000) - 5_000  # the first level is 15 s
+        event = {
+            "id": "m",
+            "type": "message",
+            "ts": asked_ms,
+            "shop": "s",
+            "customer": "c",
+            "sender": "customer",
+        }
+        fleet.write([json.dumps(event).encode()])
+        fleet.settle()
+        first.kill()
+        assert not fleet.alerts(), "killed before the level was due"
+        wait_until(lambda: time.time() * 1000 > asked_ms + 16_000, 20, "the level has passed")
+        fleet.start()
+        wait_until(fleet.alerts, 60, "an alert")
+        [alert] = fleet.alerts().values()
+        assert (alert["rule"], alert["ts"]) == ("wait", asked_ms + 15_000)
 
 
 @pytest.mark.slow
