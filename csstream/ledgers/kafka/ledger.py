@@ -499,7 +499,7 @@ class KafkaLedger:
         await self._within(seconds / 2, self._settle(producer))
         await self._within(seconds / 6, producer.stop())
         await self._within(seconds / 6, producer._sender.close())
-        producer._message_accumulator.fail_all(ProducerClosed())
+        _give_up(producer)
         await self._within(seconds / 6, producer.client.close())
         self._in_transaction = False
         self._ending = None
@@ -534,3 +534,13 @@ class KafkaLedger:
         return LedgerError(
             f"{self._place()} at {self._connection.broker}: {what} ({str(error) or type(error).__name__}); open it again"
         )
+
+
+def _give_up(producer: AIOKafkaProducer) -> None:
+    """What was not sent fails. Of a batch that nobody waits for asyncio would say so in the log, with a trace."""
+    accumulator = producer._message_accumulator
+    waiters = [batch._drain_waiter for batches in accumulator._batches.values() for batch in batches]
+    accumulator.fail_all(ProducerClosed())
+    for waiter in waiters:
+        if waiter.done() and not waiter.cancelled():
+            waiter.exception()
