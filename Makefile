@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test tools check format bench peers mutants kafka dashboards screenshots compiled pure lock clean
+.PHONY: help setup demo test tools check format bench peers live mutants kafka dashboards screenshots compiled pure lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,10 @@ bench: $(READY) ## replay against DuckDB and a bare loop, as ratios
 peers: $(READY) ## the worker beside Faust, Quix, bytewax and Kafka Streams, on a real Kafka
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
 	$(BIN)/python -m tests.bench.bench_worker $(ARGS)
+
+live: $(READY) ## how soon the worker tells, and how soon it is back after a kill, on a real Kafka
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	$(BIN)/python -m tests.bench.bench_live $(ARGS)
 
 mutants: $(READY) ## break each rule of the core, one at a time: a test must notice
 	$(BIN)/python -m tests.mutants
