@@ -106,13 +106,8 @@ class Runner:
         await self._load()
         self._next = dict(self.positions)
 
-    def _let_go(self) -> None:
-        if self._engine is not None:
-            self._engine.let_go()
-            self._engine = None
-
     async def _load(self) -> None:
-        self._let_go()
+        self._engine = None
         rows, positions = await self._ledger.open()
         self._engine = await self._elsewhere(lambda: Engine(self.policy, rows, self.process, self._misplaced))
         self._keys = set(rows)
@@ -181,7 +176,7 @@ class Runner:
         try:
             return await self._commit(records, now, now if wall is None else wall, budget, keep)
         except FencedError:
-            self._let_go()
+            self._engine = None
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine may be half changed
             await self._recover(records, error)
@@ -264,5 +259,5 @@ class Runner:
 
     async def close(self) -> None:
         """Leave the partition in order."""
-        self._let_go()
+        self._engine = None
         await self._ledger.close()

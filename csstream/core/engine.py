@@ -217,11 +217,6 @@ class Engine:
             for fact in customer.standing(shop.row.settled_ms).all()
         ]
 
-    def let_go(self) -> None:
-        """The engine is thrown away: nothing of it waits for a collection of the whole process."""
-        for shop in self.shops.values():
-            shop.let_go()
-
     # ---- after a restart --------------------------------------------------------------------------------
 
     def _load(self, rows: Mapping[bytes, bytes]) -> None:

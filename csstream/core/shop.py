@@ -599,10 +599,6 @@ class Shop:
         scores.first_responses = samples.get("first_responses", [])
         self._saved[agent] = row.responses, row.first_responses
 
-    def let_go(self) -> None:
-        """Nobody asks any more. Cuts the one circle: what was frozen (`gc.freeze`) is never looked through for circles."""
-        self.desk.learn = _nobody
-
     # ---- readings ---------------------------------------------------------------------------------------
 
     def readings(self) -> Iterator[tuple[str, Labels, float | list[int]]]:
@@ -704,10 +700,6 @@ class Shop:
             s = customer.conversation.state
             if s.since >= 0 or clock - s.last_message < self.rules.gap:
                 yield customer
-
-
-def _nobody(orders: Iterable[Order], sign: int) -> None:
-    """Learns nothing."""
 
 
 _BY_AGENT = frozenset(metric.name for metric in METRICS if metric.scope == "F" and "agent" in metric.labels)
