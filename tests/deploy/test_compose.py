@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +158,32 @@ def test_the_image_has_the_package_and_nothing_else_of_the_tree() -> None:
         == copied
         == {"csstream", "requirements.lock"}
     )
+
+
+def test_what_is_copied_into_the_image_is_enough_for_every_command_of_the_file(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    rules = (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
+    left_out = shutil.ignore_patterns(*(rule.removeprefix("**/") for rule in rules if rule.startswith("**/")))
+    shutil.copytree(ROOT / "csstream", app / "csstream", ignore=left_out)
+    [compiled] = re.findall(r"(?m)^RUN (.* -m compileall .*)$", DOCKERFILE)
+    own = compiled.replace("/opt/csstream/bin/python", sys.executable).replace("/opt/csstream", str(tmp_path))
+    subprocess.run(own.split(), check=True, timeout=120)
+    last = DOCKERFILE[DOCKERFILE.rindex("FROM ") :].replace("\\\n", "")
+    given = dict(each.split("=", 1) for each in re.findall(r"(?m)^ENV (.*)$", last)[0].split())
+    given |= {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(app)}
+    entry = json.loads(re.findall(r"(?m)^ENTRYPOINT (.*)$", last)[0])
+    asked = json.loads(re.findall(r"(?m)^CMD (.*)$", last)[0])
+
+    def said(*words: str) -> str:
+        command = [sys.executable, *entry[1:], *words]
+        run = subprocess.run(command, cwd=app, env=given, capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    for command in {each["command"][0] for each in OURS.values()}:
+        assert command in said(*asked)
+        assert "Usage:" in said(command, "--help")
+    assert "tmall@1 is valid" in said("policy", "check", "tmall"), "the profiles are there too"
 
 
 def test_the_image_runs_as_nobody_in_particular() -> None:

@@ -21,6 +21,13 @@ def _quantiles(histogram: str, by: str = "", **shares: float) -> dict[str, str]:
     }
 
 
+def _pace(counter: str, *by: str, per_s: int = 1) -> dict[str, str]:
+    """How fast a counter grows, by labels: so many in `per_s` seconds."""
+    times = f"{per_s} * " if per_s > 1 else ""
+    labels = " ".join(f"{{{{{label}}}}}" for label in by)
+    return {labels: f"{times}sum by ({', '.join(by)}) (rate(csstream_{counter}[$__rate_interval]))"}
+
+
 def board() -> Dashboard:
     """The dashboard."""
     return (
@@ -79,14 +86,14 @@ def board() -> Dashboard:
         .with_panel(
             lines(
                 "Events, a second",
-                {"{{topic}} {{result}}": "sum by (topic, result) (rate(csstream_events_total[$__rate_interval]))"},
+                _pace("events_total", "topic", "result"),
                 "late: behind the clock, corrected. rejected: a dead letter.", width=8,
             )
         )
         .with_panel(
             lines(
                 "Dead letters, an hour",
-                {"{{reason}}": "3600 * sum by (reason) (rate(csstream_dead_letters_total[$__rate_interval]))"},
+                _pace("dead_letters_total", "reason", per_s=3600),
                 "By reason.", width=8,
             )
         )
@@ -98,7 +105,7 @@ def board() -> Dashboard:
         .with_panel(
             lines(
                 "Steps thrown away, an hour",
-                {"{{reason}}": "3600 * sum by (reason) (rate(csstream_steps_failed_total[$__rate_interval]))"},
+                _pace("steps_failed_total", "reason", per_s=3600),
                 "Each was taken again from the last commit.", width=8,
             )
         )
@@ -117,7 +124,7 @@ def board() -> Dashboard:
         .with_panel(
             lines(
                 "Waits of the merge given up, an hour",
-                {"{{topic}}": "3600 * sum by (topic) (rate(csstream_merge_waived_total[$__rate_interval]))"},
+                _pace("merge_waived_total", "topic", per_s=3600),
                 "A topic that had unread records and none at hand.", width=8,
             )
         )
@@ -131,7 +138,7 @@ def board() -> Dashboard:
         .with_panel(
             lines(
                 "Corrections, an hour",
-                {"{{kind}}": "3600 * sum by (kind) (rate(csstream_corrections_total[$__rate_interval]))"},
+                _pace("corrections_total", "kind", per_s=3600),
                 "Facts and alerts published again, or taken back.", width=8,
             )
         )
@@ -148,7 +155,7 @@ def board() -> Dashboard:
         .with_panel(
             lines(
                 "Notifications, a minute",
-                {"{{sink}} {{result}}": "60 * sum by (sink, result) (rate(csstream_notifications_total[$__rate_interval]))"},
+                _pace("notifications_total", "sink", "result", per_s=60),
                 "failed: one try.", width=8,
             )
         )
@@ -162,7 +169,7 @@ def board() -> Dashboard:
         .with_panel(
             lines(
                 "HTTP requests, a minute",
-                {"{{path}} {{code}}": "60 * sum by (path, code) (rate(csstream_http_requests_total[$__rate_interval]))"},
+                _pace("http_requests_total", "path", "code", per_s=60),
                 "Of gateway and wall.", width=8,
             )
         )
