@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from csstream.cli.options import Failure, Span, one, policy_options
+from csstream.cli.options import Failure, Span, one, policy_options, port_option
 
 
 @click.command()
@@ -18,20 +18,8 @@ from csstream.cli.options import Failure, Span, one, policy_options
     "--log", "log", metavar="FILE", help="Play this log (.jsonl, .gz, .zst, -) instead of a simulated shop."
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed, another day.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=9464,
-    show_default=True,
-    help="Of /metrics on 127.0.0.1; 0 is any free one.",
-)
-@click.option(
-    "--wall-port",
-    type=click.IntRange(0, 65535),
-    default=9466,
-    show_default=True,
-    help="Of the wall on 127.0.0.1; 0 is any free one.",
-)
+@port_option("--port", 9464, "Of /metrics on 127.0.0.1")
+@port_option("--wall-port", 9466, "Of the wall on 127.0.0.1")
 @click.option(
     "--plain", is_flag=True, help="Lines instead of a screen (the default where there is no terminal)."
 )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from csstream.cli.options import port_option
+
 if TYPE_CHECKING:
     from csstream.web.bearer import Bearer
 
@@ -30,13 +32,7 @@ def intake_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="NAME",
             help="A host name, beside localhost, under which clients may ask (repeatable).",
         ),
-        click.option(
-            "--port",
-            type=click.IntRange(0, 65535),
-            default=8464,
-            show_default=True,
-            help="0 is any free one.",
-        ),
+        port_option("--port", 8464),
         click.option(
             "--host",
             default="127.0.0.1",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from csstream.cli.options import Failure, one, policy_options
+from csstream.cli.options import Failure, one, policy_options, port_option
 from csstream.cli.told import BROKER, connection, reading, settings_options
 
 
@@ -23,13 +23,7 @@ from csstream.cli.told import BROKER, connection, reading, settings_options
     help="Who is told what: sinks and routes (TOML); csstream alerts check reads it.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where /metrics is served.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=9465,
-    show_default=True,
-    help="Of /metrics, /livez and /readyz; 0 is any free one.",
-)
+@port_option("--port", 9465, "Of /metrics, /livez and /readyz")
 @settings_options(*BROKER, "application", "topics.prefix")
 @policy_options
 def notify(

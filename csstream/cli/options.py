@@ -72,6 +72,12 @@ def load_policies(names: tuple[str, ...], settings: tuple[str, ...]) -> tuple[Po
         ) from error
 
 
+def port_option(name: str, default: int, of: str = "") -> Callable[..., Any]:
+    """A port to listen on; `of` says what is there."""
+    said = f"{of}; 0 is any free one." if of else "0 is any free one."
+    return click.option(name, type=click.IntRange(0, 65535), default=default, show_default=True, help=said)
+
+
 def policy_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--policy` and `--set`."""
     for option in (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from csstream.cli.options import Failure
+from csstream.cli.options import Failure, port_option
 from csstream.cli.told import BROKER, connection, reading, settings_options
 
 
@@ -19,9 +19,7 @@ from csstream.cli.told import BROKER, connection, reading, settings_options
     show_default=True,
     help="The address to listen on. It speaks plain HTTP: put a proxy with TLS before other machines.",
 )
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=9466, show_default=True, help="0 is any free one."
-)
+@port_option("--port", 9466)
 @click.option(
     "--token-file",
     type=click.Path(dir_okay=False, path_type=Path),
