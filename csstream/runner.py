@@ -22,8 +22,8 @@ STEP_RECORDS = 5_000
 STEP_BYTES = 2 << 20
 """Most bytes of the records of one step (a larger record makes a step of its own)."""
 
-BOARD_MS = 1_000
-"""Least time between two looks at what changed on the board (wall clock)."""
+BOARD_MS = 500
+"""Least time between two looks at what changed on the board (wall clock): a wall is to show it within a second."""
 
 MAX_RELOADS = 5
 """Reloads in a row without one committed step before the partition is given up."""
@@ -59,7 +59,7 @@ class Runner:
         elsewhere: Elsewhere = at_once,
     ) -> None:
         """`process` and `failed` count for all partitions of a process; `misplaced` says of a shop why it does
-        not belong here; `board` is shown with the steps, at most once a second; `elsewhere` makes the engine of the
+        not belong here; `board` is shown with the steps, at most twice a second; `elsewhere` makes the engine of the
         rows, which takes long where there are many."""
         self.policy = policy
         self.process = process or Process()

@@ -118,7 +118,7 @@ class Board:
         """What is to be shown anew of an engine whose step was taken; `now_ms` is the time of its partition.
 
         An engine that is not the one of the last call begins a new board, so that a step that failed after it was
-        shown here leaves no trace. Call it at most once a second.
+        shown here leaves no trace. Call it at most twice a second.
         """
         changed: Changes = {}
         if engine is not self._engine:

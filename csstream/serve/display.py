@@ -61,7 +61,7 @@ class Display:
         self._picture.hear(step.alerts)
 
     def show(self, engine: Engine) -> None:
-        """Show what has changed; call it at most once a second."""
+        """Show what has changed; call it at most twice a second."""
         self._picture.show(self._board.changes(engine, self._now_ms()).items())
 
     def write_link(self, path: Path, address: str) -> None:

@@ -31,8 +31,8 @@ STEP_BYTES = 1 << 20
 TICK_S = 0.25
 """How often time passes at least where nothing arrives and nothing is due."""
 
-TELL_S = 1.0
-"""How often /metrics gets a new snapshot."""
+TELL_S = 0.5
+"""How often /metrics and the wall get what is new: a wall is to show it within a second."""
 
 BEHIND_S = 10.0
 """How far behind the wall clock the figures may be before the process calls itself unready."""
@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 class Live:
     """One partition, kept in a file. `keep_s`: for how long what came in and went out can be read.
 
-    `on_step` hears every committed step; `on_tell` is asked about once a second for what others have to show.
+    `on_step` hears every committed step; `on_tell` is asked twice a second for what others have to show.
     """
 
     def __init__(
