@@ -62,6 +62,11 @@ def notifier(broker: str, folder: Path, url: str, *more: str) -> "subprocess.Pop
     return start("notify", "--alerts", str(folder / "alerts.toml"), "--broker", broker, "--port", "0", *more)
 
 
+def mean_ms(worker: Worker, histogram: str) -> float:
+    """The mean of a histogram of a worker."""
+    return 1000 * worker.total(f"csstream_{histogram}_sum") / worker.total(f"csstream_{histogram}_count")
+
+
 async def told(broker: str, folder: Path, rate: int, seconds: float, settle: str) -> None:
     """Deadline to request. One customer in `SLOW` waits past the first two levels; nobody else is told of."""
     async with Service() as service:
@@ -91,6 +96,8 @@ async def told(broker: str, folder: Path, rate: int, seconds: float, settle: str
                 f"{applied * 1000 / (done_ms - calm):,.0f} events/s ({100_000 * used_s / (done_ms - calm):.0f} % of a core), "
                 f"settle {settle}: deadline to the sink's request: {quantiles(delays)}"
             )
+            commits, steps = mean_ms(worker, "alert_delay_seconds"), mean_ms(worker, "step_seconds")
+            print(f"  of it up to the commit {commits:,.0f} ms in the mean; a step takes {steps:,.0f} ms")
         finally:
             load.end()
             notify.terminate()
