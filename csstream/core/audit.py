@@ -6,6 +6,7 @@ shop's clock. What is not concluded by then is given as it stands (`open`, the s
 
 from collections.abc import Iterable, Sequence
 
+from csstream.core.alert import Alert
 from csstream.core.calendar import Calendar
 from csstream.core.canon import Standing, tell, without_spam
 from csstream.core.changes import Change
@@ -14,7 +15,7 @@ from csstream.core.crew import Crew
 from csstream.core.floor.floor import Floor
 from csstream.core.orders.account import judge
 from csstream.core.orders.book import Book
-from csstream.core.rules import Accused, Alert, Case, GroupOf, alerts, complaint
+from csstream.core.rules import Accused, Case, GroupOf, alerts, complaint
 from csstream.events import Event, Order
 from csstream.policy import Policy
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from csstream.core.alert import Alert
 from csstream.core.audit import standing_alerts
 from csstream.core.canon import Standing, settle, tell, without_spam
 from csstream.core.changes import Change, Turn, View, Word
@@ -30,7 +31,7 @@ from csstream.core.rows import (
     encode_event,
     encode_state,
 )
-from csstream.core.rules import Alert, Case, GroupOf, alerts
+from csstream.core.rules import Case, GroupOf, alerts
 from csstream.core.scoreboard import Expected
 from csstream.core.step import ShopStep
 from csstream.events import ORDER, Complaint, Event, Message, Order, Spam, canonical

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from csstream.core.alert import Alert
 from csstream.core.calendar import Calendar
 from csstream.core.conversation import NEVER, Rules
 from csstream.core.customer import DUPLICATE, LATE, TOO_LATE
@@ -27,7 +28,6 @@ from csstream.core.rows import (
     encode_key,
     encode_row,
 )
-from csstream.core.rules import Alert
 from csstream.core.shop import Shop
 from csstream.events import Reject, decode_many
 from csstream.policy import Policy

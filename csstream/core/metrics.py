@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from csstream.core.alert import Alert
 from csstream.core.facts import Reception, Wait
-from csstream.core.rules import Alert
 from csstream.core.scoreboard import Scoreboard
 from csstream.core.scores import Scores, mean_s, percentile_s
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-import msgspec
-from msgspec import Struct
-
+from csstream.core.alert import Alert
 from csstream.core.conversation import Complaining
 from csstream.core.facts import Flag, Wait
 from csstream.core.orders.purchase import Asking, Purchase
@@ -19,32 +17,6 @@ from csstream.policy import Policy
 
 GroupOf = Callable[[str | None, int], str | None]
 """The group of an agent at an instant."""
-
-
-class Alert(Struct):
-    """One alert, whole, in the field order of SPEC 8. The last record of an id stands."""
-
-    alert: str
-    rule: str
-    state: str
-    severity: str
-    shop: str
-    agent: str | None
-    group: str | None
-    customer: str | None
-    since: int
-    ts: int
-    end: int | None
-    outcome: str | None
-    value: dict[str, int]
-    divert_to: str | None
-    evidence: list[str]
-    policy: str
-    summary: dict[str, str]
-
-
-encode = msgspec.json.Encoder().encode
-"""An alert as one line of JSON, without the line end."""
 
 
 class Case(NamedTuple):

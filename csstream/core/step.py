@@ -8,8 +8,8 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from csstream.core.alert import Alert
 from csstream.core.facts import AnyFact
-from csstream.core.rules import Alert
 
 
 class Revised(Protocol):

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from csstream.core.alert import Alert
 from csstream.core.engine import DeadLetter, Step
 from csstream.core.facts import AnyFact
-from csstream.core.rules import Alert
 from csstream.ledgers import FencedError, LedgerError, Positions
 
 

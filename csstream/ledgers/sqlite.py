@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from csstream.core import facts, rules
+from csstream.core import facts
+from csstream.core.alert import encode as encode_alert
 from csstream.core.engine import DeadLetter, Step
 from csstream.core.rows import CODEC
 from csstream.ledgers import FencedError, LedgerError, Positions
@@ -140,7 +141,7 @@ class SqliteLedger:
         )
         connection.executemany(
             "insert into alerts (at_ms, alert, record) values (?, ?, ?)",
-            ((at_ms, alert.alert, rules.encode(alert)) for alert in step.alerts),
+            ((at_ms, alert.alert, encode_alert(alert)) for alert in step.alerts),
         )
         connection.executemany(
             "insert into dead_letters (at_ms, reason, error, topic, position, raw) values (?, ?, ?, ?, ?, ?)",

@@ -15,7 +15,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 from csstream.ledgers.kafka import Connection, UnreachableError
 from csstream.ledgers.kafka.requests import find_topics
 from csstream.notify.marks import Read

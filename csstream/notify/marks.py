@@ -9,7 +9,7 @@ All three change in one step, so none is ever ahead of another.
 import msgspec
 from msgspec import Struct
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 from csstream.notify.message import Message
 
 FIRED, ENDED, SUMMED, HELD, LENT = 1, 2, 4, 8, 16

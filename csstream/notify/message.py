@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 from csstream.policy import SEVERITIES
 
 MessageKind = Literal["firing", "ended", "digest", "summary", "batch", "refresh", "test"]

@@ -18,9 +18,9 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from csstream.core.alert import Alert
 from csstream.core.engine import Step
 from csstream.core.metrics import NOTIFICATION_S
-from csstream.core.rules import Alert
 from csstream.ledgers import Ledger
 from csstream.notify.config import Config
 from csstream.notify.marks import Read

@@ -18,8 +18,8 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
+from csstream.core.alert import Alert
 from csstream.core.metrics import NOTIFICATION_S, observe
-from csstream.core.rules import Alert
 from csstream.notify.marks import (
     ENDED,
     FIRED,

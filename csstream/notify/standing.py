@@ -7,7 +7,7 @@ looked up by what an alert is of, never by going through all that stand.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 from csstream.notify.marks import Kept
 from csstream.notify.message import severity_rank, wait_of
 

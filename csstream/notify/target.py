@@ -9,7 +9,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 from csstream.notify.message import severity_rank
 
 DAY_MS = 86_400_000

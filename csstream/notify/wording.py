@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 from csstream.notify.message import Message
 from csstream.notify.neutral import inert, masked
 

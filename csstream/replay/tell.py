@@ -14,13 +14,13 @@ from typing import Any
 
 import msgspec
 
+from csstream.core.alert import Alert
 from csstream.core.audit import Auditor
 from csstream.core.canon import Standing
 from csstream.core.changes import Change, of_agent
 from csstream.core.crew import Crew
 from csstream.core.facts import Wait
 from csstream.core.orders.scripts import COLUMNS, outcomes
-from csstream.core.rules import Alert
 from csstream.core.scoreboard import WITHIN_MS, Scoreboard
 from csstream.events import Event, Profile, Shift
 from csstream.policy import Policy

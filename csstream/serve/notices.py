@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from csstream.core.alert import Alert
 from csstream.core.engine import Step
-from csstream.core.rules import Alert
 from csstream.ledgers import sqlite
 from csstream.ledgers.sqlite import SqliteLedger
 from csstream.notify.config import Config

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from csstream.core.alert import Alert
 from csstream.core.engine import Engine
 from csstream.core.metrics import Labels
-from csstream.core.rules import Alert
 from csstream.policy import Policy
 
 LATE_MS = 30_000

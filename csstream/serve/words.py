@@ -1,6 +1,6 @@
 """What the screen says, in the two languages of the alerts; a new word is one line here."""
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 
 LANGUAGES = ("en", "zh")
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import orjson
 
+from csstream.core.alert import Alert, encode
 from csstream.core.board import BEGIN
-from csstream.core.rules import Alert, encode
 
 STANDING = 500
 """Most alerts that stand and are shown, the newest; a storm has more, and nobody reads them."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 
-from csstream.core.rules import encode
+from csstream.core.alert import encode
 from csstream.kafka.topics import NOTIFIED, TOPICS, ensure
 from csstream.ledgers.kafka import Connection
 from tests.bench.bench_live import Load, now_ms, quantiles

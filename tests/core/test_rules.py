@@ -4,9 +4,10 @@ import msgspec
 import pytest
 
 from csstream.core import rules
+from csstream.core.alert import Alert, encode
 from csstream.core.audit import Auditor
 from csstream.core.crew import Crew, Known
-from csstream.core.rules import Alert, Case, holder_at
+from csstream.core.rules import Case, holder_at
 from csstream.policy import Policy
 from tests.core.look import chosen, told
 from tests.laws.notation import at, chat
@@ -39,7 +40,7 @@ def alerts(*lines: str, policy: Policy | None = None, clock: str = "12:00:00") -
 
 def test_a_record_is_the_whole_alert_in_the_order_of_the_contract() -> None:
     [record, *_] = alerts("10:00:00 c>A #m1", "10:00:20 A human #m2")
-    plain = msgspec.json.decode(rules.encode(record))
+    plain = msgspec.json.decode(encode(record))
     assert tuple(plain) == FIELDS
     summary = plain.pop("summary")
     since = at("10:00:00")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 
-from csstream.core.rules import Alert, encode
+from csstream.core.alert import Alert, encode
 from csstream.kafka.topics import NOTIFIED, TOPICS, Topic, ensure
 from csstream.ledgers.kafka import Connection
 from csstream.notify.message import short_id

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from csstream.core.alert import Alert
 from csstream.core.audit import Auditor
 from csstream.core.engine import Engine, Process, Record, Step
 from csstream.core.facts import AnyFact, Order
 from csstream.core.floor.rulebook import FLOOR_RULES
-from csstream.core.rules import Alert
 from csstream.core.scoreboard import Scoreboard
 from csstream.events import TOPIC_OF, Event, Reject, decode
 from csstream.ledgers import FencedError

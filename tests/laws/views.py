@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
+from csstream.core.alert import Alert
 from csstream.core.audit import Auditor
 from csstream.core.canon import Standing
 from csstream.core.changes import Change, instant, of_agent
 from csstream.core.crew import Crew
 from csstream.core.facts import AnyFact, Consult, Order, Reception, Reminder, Wait
 from csstream.core.orders.scripts import COLUMNS, outcomes
-from csstream.core.rules import Alert
 from csstream.core.scoreboard import Scoreboard
 from csstream.core.scores import SHOP_ONLY
 from csstream.events import Event, OfAgent, Profile, Reject, Shift, decode

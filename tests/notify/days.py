@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 from csstream.notify.marks import Read
 from csstream.notify.message import Answer, Message
 from csstream.notify.outbox import Outbox, Tally

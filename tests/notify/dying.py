@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 from csstream.ledgers.sqlite import SqliteLedger
 from csstream.notify.config import load
 from csstream.notify.marks import Read

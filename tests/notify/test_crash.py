@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from csstream.core.rules import encode
+from csstream.core.alert import encode
 from csstream.notify.message import short_id
 from tests.notify.days import T, alert, ended, level
 from tests.notify.service import Request, Service

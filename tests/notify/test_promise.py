@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 from csstream.notify.message import Message
 from csstream.notify.target import Rate, Target
 from tests.notify.days import NO, PERHAPS, YES, Day, T, alert, ended, level, retracted, to

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 from csstream.notify.message import Answer, Message
 from csstream.notify.secret import Secret
 from csstream.notify.sinks import KINDS, Settings

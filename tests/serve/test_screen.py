@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 from csstream.serve.screen import Screen, Status, _big_span
 from csstream.serve.story import alert_line, summary
 from csstream.serve.view import AgentLine, AlertLine, Feed, OpenWait, View

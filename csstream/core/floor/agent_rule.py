@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from csstream.core.alert import Alert
 from csstream.core.changes import OpenWait
 from csstream.core.floor.desk import Desk
 from csstream.core.floor.scene import Scene
-from csstream.core.rules import Alert
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """An agent on the floor: who waits for him, whom he has received, and since when he is what he says he is."""
 
+from csstream.core.alert import Alert
 from csstream.core.changes import OpenWait
 from csstream.core.conversation import NEVER
-from csstream.core.rules import Alert
 
 
 class Desk:

@@ -3,15 +3,17 @@
 The due moves with every event, so it is not moved at all: an old one comes, finds news, and is set anew.
 """
 
+from typing import ClassVar
+
+from csstream.core.alert import Alert
 from csstream.core.conversation import NEVER
 from csstream.core.floor.scene import RULE, Scene
-from csstream.core.rules import Alert
 
 
 class FeedSilent:
     """The rule in one shop."""
 
-    name = "feed_silent"
+    name: ClassVar[str] = "feed_silent"
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene

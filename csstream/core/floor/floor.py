@@ -10,6 +10,7 @@ What comes in for an instant that is past counts from the instant under way: not
 import heapq
 from collections.abc import Iterable
 
+from csstream.core.alert import Alert
 from csstream.core.calendar import Calendar
 from csstream.core.changes import Change, OpenWait, Rota, Sign, Turn, View, Word
 from csstream.core.conversation import NEVER
@@ -23,7 +24,7 @@ from csstream.core.floor.reply_rate import FRESH, REPLIED, ReplyRate
 from csstream.core.floor.rulebook import AGENT_RULES, FLOOR_RULES
 from csstream.core.floor.scene import DESK, SETTLE, Scene, first_messages
 from csstream.core.floor.storm import Storm
-from csstream.core.rules import Alert, GroupOf
+from csstream.core.rules import GroupOf
 from csstream.policy import Policy
 
 _DUES = tuple(rule.due for rule in AGENT_RULES)

@@ -1,11 +1,11 @@
 """`idle_online`: an agent is signed on, customers wait for him, and nothing comes from him (SPEC 8)."""
 
+from csstream.core.alert import Alert
 from csstream.core.changes import OpenWait
 from csstream.core.conversation import NEVER
 from csstream.core.floor.agent_rule import AgentRule, divert
 from csstream.core.floor.desk import Desk
 from csstream.core.floor.scene import Scene
-from csstream.core.rules import Alert
 
 
 def _begins(scene: Scene, desk: Desk) -> int:

@@ -4,15 +4,17 @@ Each mark of `midnight.at` looks at the customers who wait then; later ones are 
 who of them still waits.
 """
 
+from typing import ClassVar
+
+from csstream.core.alert import Alert
 from csstream.core.changes import OpenWait
 from csstream.core.floor.scene import RULE, Scene, first_messages
-from csstream.core.rules import Alert
 
 
 class Midnight:
     """The rule in one shop."""
 
-    name = "midnight"
+    name: ClassVar[str] = "midnight"
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene

@@ -4,12 +4,12 @@ It begins at any of three limits and ends only when all three figures are well b
 not end it and one more customer begin it again.
 """
 
+from csstream.core.alert import Alert
 from csstream.core.changes import OpenWait
 from csstream.core.conversation import NEVER
 from csstream.core.floor.agent_rule import AgentRule, divert
 from csstream.core.floor.desk import Desk
 from csstream.core.floor.scene import Scene
-from csstream.core.rules import Alert
 
 OVER_MS = 30_000
 """`over_30`: waits over it on the customer clock."""

@@ -4,9 +4,11 @@ Who has just written would lower the rate of every busy minute, so a customer co
 or left alone for `reply_rate.settle`. Only counts and each customer's place in them are kept.
 """
 
+from typing import ClassVar
+
+from csstream.core.alert import Alert
 from csstream.core.conversation import EVIDENCE
 from csstream.core.floor.scene import RULE, SETTLE, Scene
-from csstream.core.rules import Alert
 
 FRESH, LEFT, REPLIED = range(3)
 
@@ -14,7 +16,7 @@ FRESH, LEFT, REPLIED = range(3)
 class ReplyRate:
     """The rule in one shop."""
 
-    name = "reply_rate"
+    name: ClassVar[str] = "reply_rate"
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene

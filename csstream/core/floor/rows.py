@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
+from csstream.core.alert import Alert
 from csstream.core.changes import Change, Turn, View, Word
 from csstream.core.floor.floor import Floor
 from csstream.core.floor.roster import Shift
-from csstream.core.rules import Alert
 
 DESK, SHOP, ROSTER = "desk", "shop", "roster"
 """Parts of a floor, as they stand in a key."""

@@ -9,12 +9,13 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from csstream.core.alert import Alert
 from csstream.core.calendar import Calendar, Day
 from csstream.core.changes import OpenWait
 from csstream.core.conversation import EVIDENCE, NEVER
 from csstream.core.floor.desk import Desk
 from csstream.core.floor.roster import Roster
-from csstream.core.rules import Alert, GroupOf
+from csstream.core.rules import GroupOf
 from csstream.policy import Policy
 
 SETTLE, DESK, RULE = range(3)

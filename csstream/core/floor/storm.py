@@ -5,15 +5,16 @@ are the last `storm.waits` crossings, the start of the block under way and two c
 """
 
 from collections import deque
+from typing import ClassVar
 
+from csstream.core.alert import Alert
 from csstream.core.floor.scene import RULE, Scene, first_messages
-from csstream.core.rules import Alert
 
 
 class Storm:
     """The rule in one shop."""
 
-    name = "storm"
+    name: ClassVar[str] = "storm"
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene

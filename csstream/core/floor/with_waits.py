@@ -4,12 +4,12 @@ Both look at the same thing, the legs that he has let lie since he left; who hun
 told of twice, for the second is worse.
 """
 
+from csstream.core.alert import Alert
 from csstream.core.changes import OpenWait
 from csstream.core.conversation import NEVER
 from csstream.core.floor.agent_rule import AgentRule, divert
 from csstream.core.floor.desk import Desk
 from csstream.core.floor.scene import Scene
-from csstream.core.rules import Alert
 
 
 def _left(scene: Scene, desk: Desk, t: int) -> list[OpenWait]:

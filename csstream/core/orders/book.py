@@ -15,13 +15,14 @@ from typing import Final
 from msgspec import Struct, field, msgpack
 
 from csstream.core import facts
+from csstream.core.alert import Alert
 from csstream.core.conversation import NEVER, Rules
 from csstream.core.crew import Crew
 from csstream.core.orders.memo import numbers
 from csstream.core.orders.owner import conflicts_of, owner_of, taken_back
 from csstream.core.orders.purchase import EVIDENCE, SEQUENCE, Asking, Memo, Purchase, encode_purchase, fen
 from csstream.core.orders.terms import Step
-from csstream.core.rules import Alert, Unpaid, order_alerts
+from csstream.core.rules import Unpaid, order_alerts
 from csstream.events import Dun, Event, Message, Order, canonical
 
 DAY_MS: Final = 86_400_000

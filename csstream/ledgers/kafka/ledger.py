@@ -27,7 +27,8 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
     RecordListTooLargeError,
 )
 
-from csstream.core import facts, rules
+from csstream.core import facts
+from csstream.core.alert import encode as encode_alert
 from csstream.core.engine import Step
 from csstream.core.rows import CODEC
 from csstream.ledgers import FencedError, LedgerError, Positions
@@ -379,7 +380,7 @@ class KafkaLedger:
         if to.facts and step.facts:
             outputs[to.facts] = [Output(fact.shop.encode(), facts.encode(fact)) for fact in step.facts]
         if to.alerts and step.alerts:
-            outputs[to.alerts] = [Output(alert.shop.encode(), rules.encode(alert)) for alert in step.alerts]
+            outputs[to.alerts] = [Output(alert.shop.encode(), encode_alert(alert)) for alert in step.alerts]
         for topic in outputs.keys() - {to.tables}:
             outputs[topic][-1] = outputs[topic][-1]._replace(headers=published_at(kept, step.clock_ms))
         if to.dead_letters and step.dead_letters:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 from csstream.notify.message import Answer, Message, short_id
 from csstream.notify.neutral import masked, plain
 from csstream.notify.post import Poster

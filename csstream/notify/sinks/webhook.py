@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from msgspec import to_builtins
 
-from csstream.core.rules import Alert
+from csstream.core.alert import Alert
 from csstream.notify.message import Answer, Message, short_id
 from csstream.notify.neutral import masked
 from csstream.notify.post import Poster

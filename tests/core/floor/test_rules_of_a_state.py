@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
+from csstream.core.alert import Alert
 from csstream.core.audit import Auditor
 from csstream.core.floor.rulebook import FLOOR_RULES
-from csstream.core.rules import Alert
 from tests.core.look import chosen, told
 from tests.core.test_live import Live
 from tests.laws.notation import at, chat
