@@ -44,13 +44,19 @@ STEP_S = 0.5
 TICK_S = 0.2
 """How often time passes where no records come."""
 
+MOST_RECORDS = 20_000
+"""Most records of a step. What is kept of a customer is written once a step: a backlog is worked off in large ones."""
+
+LEARNT_RECORDS = 500
+"""Steps of fewer records do not tell how fast it goes."""
+
 TIMELY_MS = 60_000
 """Where the record of an event is older or younger than the event by more, its time says nothing of the next one's."""
 
 DUES = 5_000
 """Most dues of one step: at midnight every open customer is due at once."""
 
-FULL_RECORDS = 10_000
+FULL_RECORDS = 2 * MOST_RECORDS
 FULL_S = 3.0
 FULL_BYTES = 16 << 20
 """At hand of one topic, so many records, so much work or so many bytes are enough: it is read on at half."""
@@ -302,13 +308,13 @@ class Partition:
 
     def _measure(self, taken: int, seconds: float) -> None:
         """Learn how fast it goes, for the size of the next step and of what is kept at hand."""
-        if taken >= FULL_RECORDS / 20:
+        if taken >= LEARNT_RECORDS:
             self._rate += 0.2 * (taken / seconds - self._rate)
         worked_s = self.runner.worked_s
         if worked_s > STEP_S:
             self._limit = max(100, int(self._limit * STEP_S / worked_s))
-        else:
-            self._limit = min(STEP_RECORDS, self._limit * 3 // 2)
+        elif worked_s < STEP_S / 2 and taken >= self._limit:
+            self._limit = min(MOST_RECORDS, self._limit * 3 // 2)
 
     # ---- what is unread, and what time it is ----------------------------------------------------------------
 

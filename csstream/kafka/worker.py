@@ -27,6 +27,7 @@ from typing import Any
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from csstream import __version__
+from csstream.core import COMPILED
 from csstream.core.board import Board
 from csstream.core.engine import Engine
 from csstream.exporter import Exporter, Snapshots
@@ -122,9 +123,10 @@ class Worker:
         """Until asked to stop. Raises `WorkerError` where Faust gives up."""
         address = self.exporter.start(self.settings.metrics_host, self.settings.metrics_port)
         log.info(
-            "worker of %s at %s; /metrics is on %s",
+            "worker of %s at %s, core %s; /metrics is on %s",
             self.settings.application,
             self.options.connection.broker,
+            "compiled" if COMPILED else "in Python",
             address,
         )
         self._watchdog.start()

@@ -47,8 +47,10 @@ class Output(NamedTuple):
 
     def size(self) -> int:
         """Bytes that it takes in a batch, at most."""
-        headers = sum(len(name) * 3 + len(value) + _HEADER_OVERHEAD for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers + RECORD_OVERHEAD
+        size = len(self.key or b"") + len(self.value or b"") + RECORD_OVERHEAD
+        for name, value in self.headers:
+            size += len(name) * 3 + len(value) + _HEADER_OVERHEAD
+        return size
 
 
 def batches(records: Sequence[Output], limit: int) -> Iterable[Sequence[Output]]:
