@@ -55,9 +55,9 @@ kafka: $(READY) ## a Kafka node to try things by hand (fetched once; needs Java 
 bench: $(READY) ## replay against DuckDB and a bare loop, as ratios
 	$(BIN)/python -m tests.bench.bench_replay $(ARGS)
 
-peers: $(READY) ## the worker beside Faust, Quix, bytewax and Kafka Streams, on a real Kafka
+peers: $(READY) build/compiled ## the worker beside Faust, Quix, bytewax and Kafka Streams, on a real Kafka
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
-	$(BIN)/python -m tests.bench.bench_worker $(ARGS)
+	$(BIN)/python -m tests.bench.bench_worker --compiled build/compiled $(ARGS)
 
 live: $(READY) ## how soon the worker tells, and how soon it is back after a kill, on a real Kafka
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
@@ -66,23 +66,23 @@ live: $(READY) ## how soon the worker tells, and how soon it is back after a kil
 mutants: $(READY) ## break each rule of the core, one at a time: a test must notice
 	$(BIN)/python -m tests.mutants
 
-CORE := calendar conversation canon audit rules scoreboard step chapters seen crew customer shop engine \
+CORE := calendar conversation canon audit rules scores scoreboard step chapters seen crew customer shop engine \
 	floor/ages floor/agent_rule floor/desk floor/feed_silent floor/floor floor/idle_online floor/midnight floor/overload \
 	floor/reply_rate floor/roster floor/scene floor/storm floor/with_waits \
 	orders/owner orders/desk orders/quiet orders/terms
 
-print-core:
-	@echo $(CORE)
-
-compiled: $(READY) ## the core as machine code, beside its text (needs a C compiler); csstream.core.COMPILED says so
-	@$(MAKE) --no-print-directory pure
-	mkdir -p build/compiled && cp -R csstream build/compiled/
-	cd build/compiled && PYTHONPATH=. $(abspath $(BIN))/python -m mypyc $(CORE:%=csstream/core/%.py)
+compiled: pure build/compiled ## the core as machine code, beside its text (needs a C compiler); csstream.core.COMPILED says so
 	cp build/compiled/*__mypyc.*.so .
-	cp build/compiled/csstream/core/*.so csstream/core/
+	cd build/compiled && cp --parents $$(find csstream -name '*.so') ../..
+
+build/compiled: $(READY) $(wildcard csstream/*.py csstream/core/*.py csstream/core/*/*.py)
+	rm -rf $@
+	mkdir -p $@ && cp -R csstream $@ && find $@ -name '*.so' -delete
+	cd $@ && PYTHONPATH=. $(abspath $(BIN))/python -m mypyc $(CORE:%=csstream/core/%.py)
 
 pure: ## the core as plain Python again
-	rm -rf build/compiled *__mypyc.*.so csstream/core/*.so
+	rm -f *__mypyc.*.so
+	find csstream -name '*.so' -delete
 
 lock: $(READY) ## the lock files anew, from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

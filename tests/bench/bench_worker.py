@@ -12,14 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 import csstream.core
-from csstream.kafka.topics import ensure
+from csstream.kafka.topics import ensure, named
 from csstream.ledgers.kafka import Connection
 from tests.bench.peers import load
 from tests.bench.watched import Worker
@@ -27,6 +27,8 @@ from tests.kafka.node import Node, fetched, java
 
 PEERS = Path(__file__).parent / "peers"
 DEADLINE_S = 180.0
+TOPIC = "bench.chat"
+"""What the peers read; csstream has topics of its own, filled with the same."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +67,21 @@ class Result:
         return self.records / self.cpu_seconds
 
 
-def peer(module: str, broker: str, topic: str, shape: Shape, records: int) -> Result:
+def peer(module: str, broker: str, shape: Shape, records: int) -> Result:
     """A peer in Python, in a process of its own."""
     command = [
         sys.executable,
         "-m",
         f"tests.bench.peers.{module}",
         broker,
-        topic,
+        TOPIC,
         str(shape.partitions),
         str(records),
     ]
     return _told(command)
 
 
-def streams(broker: str, topic: str, shape: Shape, threads: int) -> Result:
+def streams(broker: str, shape: Shape, threads: int) -> Result:
     """Kafka Streams, after as many records as it takes to be warm."""
     jars = fetched(PEERS / "pom.xml", "kafka-streams")
     warm = shape.records // 2
@@ -90,7 +92,7 @@ def streams(broker: str, topic: str, shape: Shape, threads: int) -> Result:
         )
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"
         return _told(
-            [java(), "-Xmx1g", quiet, f"-Djava.io.tmpdir={folder}", "-cp", path, "StreamsPeer", broker, topic,
+            [java(), "-Xmx1g", quiet, f"-Djava.io.tmpdir={folder}", "-cp", path, "StreamsPeer", broker, TOPIC,
              str(warm), str(shape.records), str(threads)]
         )  # fmt: skip
 
@@ -106,10 +108,14 @@ def _told(command: Sequence[str]) -> Result:
 # ---- csstream -------------------------------------------------------------------------------------------------
 
 
-def worker(broker: str, shape: Shape) -> Result:
-    """csstream from its first applied event to the last."""
+def worker(broker: str, shape: Shape, prefix: str, tree: Path | None) -> Result:
+    """csstream from its first applied event to the last, as an application of its own with topics of its own."""
+    connection = Connection(broker)
+    asyncio.run(ensure(connection, named(prefix)[2], asked=shape.partitions))
+    start_ms = int(time.time() * 1000) - 3_600_000
+    load.fill(broker, f"{prefix}chat", shape.records, shape.shops, start_ms)
     end = time.monotonic() + DEADLINE_S
-    running = Worker(broker)
+    running = Worker(broker, "--application", prefix, "--topics-prefix", prefix, tree=tree)
     try:
         while (began := running.applied()) == 0:
             _still(end)
@@ -117,7 +123,7 @@ def worker(broker: str, shape: Shape) -> Result:
         since, cpu = time.perf_counter(), running.cpu_seconds()
         while (done := running.applied()) < shape.records:
             _still(end)
-            time.sleep(0.1)
+            time.sleep(0.25)  # a scrape costs the worker a little
         return Result(done - began, time.perf_counter() - since, running.cpu_seconds() - cpu)
     finally:
         running.end()
@@ -131,19 +137,20 @@ def _still(end: float) -> None:
 # ---- the run --------------------------------------------------------------------------------------------------
 
 
-def contenders(node: str, topic: str, shape: Shape, few: int) -> dict[str, Callable[[], Result]]:
+def contenders(
+    node: str, shape: Shape, few: int, compiled: Path | None
+) -> Iterator[tuple[str, Callable[[], Result]]]:
     """Who takes part."""
-    return {
-        "csstream (all of it, exactly once)": lambda: worker(node, shape),
-        "Faust, dictionary (nothing kept)": lambda: peer("faust_items", node, topic, shape, few),
-        "Faust, Table": lambda: peer("faust_table", node, topic, shape, few // 4),
-        "Quix Streams, state and changelog": lambda: peer("quix", node, topic, shape, few),
-        "bytewax, keyed state (nothing kept)": lambda: peer(
-            "bytewax_flow", node, topic, shape, shape.records // 2
-        ),
-        "raw aiokafka (nothing kept)": lambda: peer("raw", node, topic, shape, shape.records),
-        "Kafka Streams exactly_once_v2, 1 thread": lambda: streams(node, topic, shape, 1),
-    }
+    if compiled is not None:
+        yield "csstream, core compiled", lambda: worker(node, shape, "compiled.", compiled)
+    here = "core compiled" if csstream.core.COMPILED else "core in Python"
+    yield f"csstream, {here}", lambda: worker(node, shape, "cs.", None)
+    yield "Faust, dictionary (nothing kept)", lambda: peer("faust_items", node, shape, few)
+    yield "Faust, Table", lambda: peer("faust_table", node, shape, few // 4)
+    yield "Quix Streams, state and changelog", lambda: peer("quix", node, shape, few)
+    yield "bytewax, keyed state (nothing kept)", lambda: peer("bytewax_flow", node, shape, shape.records // 2)
+    yield "raw aiokafka (nothing kept)", lambda: peer("raw", node, shape, shape.records)
+    yield "Kafka Streams exactly_once_v2, 1 thread", lambda: streams(node, shape, 1)
 
 
 def main() -> None:
@@ -152,21 +159,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--few", type=int, default=100_000, help="records for the slow ones")
-    parser.add_argument("--only", help="contenders whose name holds this")
+    parser.add_argument("--only", default="", help="contenders whose name holds this")
+    parser.add_argument("--shape", default="", help="shapes whose name holds this")
+    parser.add_argument("--compiled", type=Path, help="a folder with a csstream whose core is compiled")
     given = parser.parse_args()
-    for shape in SHAPES:
+    for shape in (shape for shape in SHAPES if given.shape in shape.name):
         with Node() as node:
-            asyncio.run(ensure(Connection(node.address), asked=shape.partitions))
-            load.make(node.address, {"bench.facts": shape.partitions})
-            start_ms = int(time.time() * 1000) - 3_600_000
-            load.fill(node.address, "cs.chat", shape.records, shape.shops, start_ms)
-            print(
-                f"{shape.name}: {shape.records:,} records, core {'compiled' if csstream.core.COMPILED else 'in Python'}"
-            )
-            print(f"  {'':42} {'records/s':>10} {'per CPU s':>10}  csstream is")
+            load.make(node.address, {"bench.facts": shape.partitions, TOPIC: shape.partitions})
+            load.fill(node.address, TOPIC, shape.records, shape.shops, int(time.time() * 1000) - 3_600_000)
+            print(f"{shape.name}: {shape.records:,} records")
+            print(f"  {'':42} {'records/s':>10} {'per CPU s':>10}  the first is")
             own: Result | None = None
-            for name, run in contenders(node.address, "cs.chat", shape, given.few).items():
-                if given.only and given.only not in name:
+            for name, run in contenders(node.address, shape, given.few, given.compiled):
+                if given.only not in name:
                     continue
                 result = run()
                 own = own or result

@@ -16,7 +16,8 @@ from tests.kafka.node import free_ports
 class Worker:
     """`csstream worker` in a process of its own, watched from outside."""
 
-    def __init__(self, broker: str, *more: str) -> None:
+    def __init__(self, broker: str, *more: str, tree: Path | None = None) -> None:
+        """`tree`: where another csstream lies than the one that runs here, such as a compiled one."""
         self.port = free_ports()[0]
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self._process = subprocess.Popen(
@@ -34,6 +35,7 @@ class Worker:
             stdout=self._said,
             stderr=self._said,
             stdin=subprocess.DEVNULL,
+            cwd=tree,
         )
 
     def cpu_seconds(self) -> float:
