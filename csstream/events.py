@@ -6,10 +6,10 @@ SPEC 1 names the fault. Nothing here raises on any input: a bad record is set as
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, final, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -193,6 +193,7 @@ _TIMES: dict[type[Record], tuple[str, ...]] = {
 }
 
 
+@final
 class Reject(Struct, frozen=True):
     """Why a record was set aside: `reason` is one of SPEC 1, `error` says what to do, without its text."""
 
@@ -206,7 +207,7 @@ def canonical(event: Event) -> tuple[int, int, str]:
         rank = CUSTOMER_MESSAGE if event.sender == "customer" else AGENT_MESSAGE
     else:
         rank = event.rank
-    return event.ts_ms, rank, event.id
+    return event.ts, rank, event.id  # type: ignore[return-value]  # decoded
 
 
 def content(event: Event) -> bytes:
@@ -239,8 +240,9 @@ def decode(data: bytes) -> Event | Reject:
     return event if fault is None else fault
 
 
-def decode_many(records: Sequence[bytes]) -> Iterator[Event | Reject]:
+def decode_many(records: Sequence[bytes]) -> list[Event | Reject]:
     """Decode records as `decode` does, faster: the common case is one call for a thousand of them."""
+    found: list[Event | Reject] = []
     for start in range(0, len(records), AT_ONCE):
         some = records[start : start + AT_ONCE]
         data = b"\n".join(some)
@@ -249,15 +251,16 @@ def decode_many(records: Sequence[bytes]) -> Iterator[Event | Reject]:
         except _UNREADABLE:
             events = []
         if len(events) != len(some):  # a bad record, or a blank one, which is none
-            yield from map(decode, some)
+            found += map(decode, some)
             continue
-        checked: list[Event | Reject] = events  # type: ignore[assignment]  # what does not fit is replaced
-        for place, event in enumerate(events):
+        first = len(found)
+        found += events
+        for place, event in enumerate(events, first):
             if type(event) is not Message or type(event.ts) is not int or type(event.agent) is not str:
                 fault = _check(event)
                 if fault is not None:
-                    checked[place] = fault
-        yield from checked
+                    found[place] = fault
+    return found
 
 
 def _check(event: Event) -> Reject | None:

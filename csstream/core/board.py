@@ -222,7 +222,7 @@ def _figures(shop: Shop, agent: str | None, instants: Sequence[int]) -> Figures:
         within_30=scores.within_30,
         responses=len(samples),
         mean_s=mean_s(sum(samples), len(samples)),
-        p90_s=percentile_s(sorted(samples), 90),
+        p90_s=percentile_s(scores.ordered(), 90),
     )
 
 

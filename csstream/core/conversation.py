@@ -179,6 +179,7 @@ class Rules:
         self.terms = Terms(policy, calendar)
         self.tag = policy.tag
         self.gap = policy.session_gap_ms
+        self.horizon = policy.lateness_horizon_ms
         self.ttl = NEVER if policy.wait_ttl_ms is None else policy.wait_ttl_ms
         self.response = policy.effective_response
         self.reply_rate = policy.effective_reply_rate

@@ -50,7 +50,7 @@ class Customer:
 
     __slots__ = (
         "account", "base", "changed", "coming", "conversation", "due", "events", "expected", "expected_on", "fired", "flagged", "forgotten", "fresh", "group_of", "last", "marked",
-        "name", "newest_chat", "newest_order", "oldest", "pending", "revs", "rules", "shop", "simple", "started",
+        "name", "newest_chat", "newest_order", "oldest", "ordering", "pending", "revs", "rules", "shop", "simple", "started",
         "trimmed_ms", "worked",
     )  # fmt: skip
 
@@ -68,6 +68,7 @@ class Customer:
         self.changed = False  # whether the row has to be written whatever `fresh` is
         self.pending: list[Event] = []  # accepted, not folded yet; empty between steps
         self.simple = True  # nothing pending needs more than its turn
+        self.ordering = False  # something pending is of an order
         self.marked: frozenset[str] = _NOTHING  # messages that spam marks cover by name
         self.newest_chat = -1
         self.newest_order = -1
@@ -97,23 +98,29 @@ class Customer:
         `absorb` folds what was noted: first judged one by one, then folded in canonical order, so that what a
         step happens to hold decides neither what is accepted nor, more often than it must, that it is corrected.
         """
-        ts = event.ts_ms
-        horizon = self.rules.policy.lateness_horizon_ms
+        ts: int = event.ts  # type: ignore[assignment]  # decoded
+        horizon = self.rules.horizon
         result = APPLIED
         if perhaps_known:
             known = self._known(event, horizon)
             if known == DUPLICATE:
                 return known
             result = known
-        newest = self.newest_order if type(event) is Order else self.newest_chat
+        of_order = type(event) is Order
+        newest = self.newest_order if of_order else self.newest_chat
         if ts < newest - horizon or ts < self.trimmed_ms:
             return TOO_LATE
-        if ts > newest:
-            if type(event) is Order:
-                self.newest_order = ts
-            else:
-                self.newest_chat = ts
-        if result == CONFLICT or type(event) in (Spam, Complaint) or event.id in self.marked:
+        if of_order:
+            self.ordering = True
+            self.newest_order = max(self.newest_order, ts)
+        elif ts > newest:
+            self.newest_chat = ts
+        if (
+            result is CONFLICT
+            or type(event) is Spam
+            or type(event) is Complaint
+            or (self.marked and event.id in self.marked)
+        ):
             self.simple = False
         self.pending.append(event)
         return result
@@ -142,12 +149,13 @@ class Customer:
         pending = self.pending
         if len(pending) > 1:
             pending.sort(key=canonical)
-        first, last = canonical(pending[0]), canonical(pending[-1])
+        first = canonical(pending[0])
+        last = first if len(pending) == 1 else canonical(pending[-1])
         simple = self.simple and first[0] > self.worked and first > self.last
         told = None
         if self.account is not None:
             simple = simple and self._book_in_turn(self.account, pending, first)
-        elif any(type(event) is Order for event in pending):
+        elif self.ordering:
             self.account = desk.begin(self.name)
             if self.events or not all(type(event) is Order for event in pending):
                 told = self._first_book(self.account, pending, settled_ms) if simple else None
@@ -158,6 +166,7 @@ class Customer:
         self.last = max(self.last, last)
         self.pending = []
         self.simple = True
+        self.ordering = False
         if simple:
             self.events += kept
             if told is not None and self.account is not None:
@@ -195,7 +204,7 @@ class Customer:
         """Publish what the fold has just concluded in order of time."""
         out = self.conversation.out
         if out.waits:
-            flags = {flag.wait: flag for flag in out.flags}
+            flags = {flag.wait: flag for flag in out.flags} if out.flags else _NO_FLAGS
             for wait in out.waits:
                 self._conclude_wait(wait, flags.get(wait.wait), step)
             out.waits.clear()
@@ -226,9 +235,10 @@ class Customer:
     def _conclude_wait(self, wait: Wait, flag: Flag | None, step: ShopStep) -> None:
         if flag is None and self.flagged is not None:  # its instant was the end of the wait
             step.retract_alert(self.flagged, self)
-        for place, alert in enumerate(alerts(Case(self.rules.policy, wait, flag, self.group_of))):
-            known = place < self.fired if alert.rule == "wait" else self.flagged is not None
-            step.alert(alert, known, self)
+        if wait.levels or flag is not None:
+            for place, alert in enumerate(alerts(Case(self.rules.policy, wait, flag, self.group_of))):
+                known = place < self.fired if alert.rule == "wait" else self.flagged is not None
+                step.alert(alert, known, self)
         step.fact(wait, None, self)
         self.fired = 0
         self.flagged = None
@@ -544,6 +554,7 @@ def _sent(rules: Rules, event: Event) -> str | None:
 
 _NOWHERE = (-1, 0, "")
 _NOTHING: frozenset[str] = frozenset()
+_NO_FLAGS: dict[str | None, Flag] = {}
 _NO_REVS: dict[str, tuple[int, int]] = {}
 """Shared by all the customers of whom nothing was published twice."""
 

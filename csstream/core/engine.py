@@ -121,11 +121,12 @@ class Engine:
         shops = self.shops
         process = self.process
         newest = process.newest_ms
+        heard: list[tuple[str, str]] = []
         for record, event in zip(records, decode_many([record.value for record in records]), strict=True):
-            if isinstance(event, Reject):
+            if type(event) is Reject:
                 self.set_aside(event.reason, event.error, record)
                 continue
-            ts = event.ts_ms
+            ts: int = event.ts  # type: ignore[assignment]  # decoded
             if now is not None and ts > now + FUTURE_MS:
                 self.set_aside(
                     "future",
@@ -151,11 +152,12 @@ class Engine:
                 )
                 continue
             self._touched.add(event.shop)
-            process.events[topic, result] += 1
+            heard.append((topic, result))
             if result == LATE:
                 process.was_late(topic, max(behind, 0) / 1000)
             if result != DUPLICATE and ts > newest.get(topic, -1):
                 newest[topic] = ts
+        process.events.update(heard)
 
     def set_aside(self, reason: str, error: str, record: Record) -> None:
         """Make a record a dead letter of this step."""

@@ -6,7 +6,8 @@ handed in by the driver. All are read, never pushed: `readings` is one pass over
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,7 +21,8 @@ BUCKETS_S = (5, 10, 15, 20, 30, 45, 60, 100, 180, 300, 600, 1800)
 
 Labels = tuple[str, ...]
 Number = TypeVar("Number", int, float)
-Counted = Iterable[tuple[Labels, int]]
+Counted = Iterator[tuple[Labels, Sequence[int]]]
+"""By labels what is counted: a counter's increments, a histogram's values. Labels may come again."""
 
 
 @dataclass(frozen=True)
@@ -53,63 +55,58 @@ class Firsts:
     messages: dict[str, int]
 
 
-def _waits_ended(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
-    for wait in firsts.waits:
-        if wait.normal:
-            yield (wait.outcome,), 1
+def _waits_ended(firsts: Firsts) -> Counted:
+    ended = Counter([wait.outcome for wait in firsts.waits if wait.class_ == "normal"])
+    for outcome, number in ended.items():
+        yield (outcome,), [number]
 
 
-def _breaches(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+def _breaches(firsts: Firsts) -> Counted:
     for alert in firsts.alerts:
         if alert.rule == "wait" and alert.state != "retracted":
-            yield (alert.agent or "", alert.alert.rsplit("|", 1)[1]), 1
+            yield (alert.agent or "", alert.alert.rsplit("|", 1)[1]), [1]
 
 
-def _legs_ended(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
-    for wait in firsts.waits:
-        if wait.normal:
-            for leg in wait.legs:
-                yield (leg.agent or "", leg.outcome), 1
+def _legs_ended(firsts: Firsts) -> Counted:
+    legs = [leg for wait in firsts.waits if wait.class_ == "normal" for leg in wait.legs]
+    for labels, number in Counter([(leg.agent or "", leg.outcome) for leg in legs]).items():
+        yield labels, [number]
 
 
-def _responses(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+def _responses(firsts: Firsts) -> Counted:
     for (_, agent), scores in firsts.scores.rows.items():
         if agent is None:
-            for ms in scores.responses:
-                yield (), ms
+            yield (), scores.responses
 
 
-def _agent_responses(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+def _agent_responses(firsts: Firsts) -> Counted:
     for (_, agent), scores in firsts.scores.rows.items():
         if agent is not None:
-            for ms in scores.responses:
-                yield (agent,), ms
+            yield (agent,), scores.responses
 
 
-def _first_responses(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+def _first_responses(firsts: Firsts) -> Counted:
     for (_, agent), scores in firsts.scores.rows.items():
         if agent is None:
-            for ms in scores.first_responses:
-                yield ("human",), ms
+            yield ("human",), scores.first_responses
     for reception in firsts.receptions:
         if reception.agent is None and reception.first_any_ms is not None:
             ms_any = firsts.scores.first_counts(reception, reception.first_any_ms)
             if ms_any is not None:
-                yield ("any",), ms_any
+                yield ("any",), [ms_any]
 
 
-def _agent_first_responses(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+def _agent_first_responses(firsts: Firsts) -> Counted:
     for (_, agent), scores in firsts.scores.rows.items():
         if agent is not None:
-            for ms in scores.first_responses:
-                yield (agent,), ms
+            yield (agent,), scores.first_responses
 
 
-def _excluded(firsts: Firsts) -> Iterator[tuple[Labels, int]]:
+def _excluded(firsts: Firsts) -> Counted:
     for (_, agent), scores in firsts.scores.rows.items():
         if agent is None:
-            yield ("response",), scores.excluded_long
-            yield ("first",), scores.first_excluded_long
+            yield ("response",), [scores.excluded_long]
+            yield ("first",), [scores.first_excluded_long]
 
 
 NOTIFICATION_S = (0.5, 1, 1.5, 2, 5, 10, 30, 120, 600)
@@ -132,10 +129,10 @@ METRICS = (
     Metric("alerts_firing", "g", ("shop", "rule"), "S", "Alerts that stand"),
     Metric(
         "messages_total", "c", ("shop", "kind"), "F", "Messages by sender, notes left out",
-        lambda firsts: (((kind,), number) for kind, number in firsts.messages.items()),
+        lambda firsts: (((kind,), [number]) for kind, number in firsts.messages.items()),
     ),
     Metric(
-        "waits_started_total", "c", ("shop",), "F", "Normal waits begun", lambda firsts: [((), firsts.begun)]
+        "waits_started_total", "c", ("shop",), "F", "Normal waits begun", lambda firsts: iter([((), [firsts.begun])])
     ),
     Metric("waits_ended_total", "c", ("shop", "outcome"), "F", "Normal waits ended, by outcome", _waits_ended),
     Metric(
@@ -168,7 +165,7 @@ METRICS = (
     Metric("reminders_total", "c", ("shop", "stage", "state"), "F", "Reminders of unpaid orders: due, done, missed, moot"),
     Metric(
         "alerts_total", "c", ("shop", "rule", "state"), "F", "Alert ids published for the first time, by state",
-        lambda firsts: (((alert.rule, alert.state), 1) for alert in firsts.alerts),
+        lambda firsts: (((alert.rule, alert.state), [1]) for alert in firsts.alerts),
     ),
     Metric("day_consulted", "g", ("shop",), "S", "Customers who consulted today so far"),
     Metric("agent_day_consulted", "g", ("shop", "agent"), "S", "Customers of an agent today so far"),
@@ -248,6 +245,6 @@ def day_figures(scores: Scores, agent: str | None) -> Iterator[tuple[str, Labels
     mean = mean_s(sum(scores.responses), len(scores.responses))
     if mean is not None:
         yield f"{prefix}_response_mean_seconds", own, mean
-        p90 = percentile_s(sorted(scores.responses), 90)
+        p90 = percentile_s(scores.ordered(), 90)
         assert p90 is not None
         yield f"{prefix}_response_p90_seconds", own, p90

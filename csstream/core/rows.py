@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from csstream.core.conversation import AgentDay, Aside, Closing, Complaining, Receiving, State
 from csstream.core.crew import Duty, Known
 from csstream.core.facts import Leg
+from csstream.core.record import names_of
 from csstream.events import Event
 
 CODEC = 1
@@ -156,11 +157,6 @@ encode_key = msgspec.json.Encoder().encode
 decode_key = msgspec.json.Decoder(list[str]).decode
 
 
-def _names(record: object) -> tuple[str, ...]:
-    # A compiled class has no `vars`, and keeps the names of what `__init__` sets in an attribute.
-    return getattr(record, "__mypyc_attrs__", None) or tuple(vars(record))
-
-
 _fields: dict[type, Callable[[object], tuple[Any, ...]]] = {}
 
 
@@ -168,11 +164,11 @@ def _values(record: object) -> tuple[Any, ...]:
     """A record of the fold as the array of its fields, in the order in which its `__init__` sets them."""
     fields = _fields.get(type(record))
     if fields is None:
-        fields = _fields[type(record)] = attrgetter(*_names(record))
+        fields = _fields[type(record)] = attrgetter(*names_of(record))
     return fields(record)
 
 
-_STATE = _names(State())
+_STATE = names_of(State())
 _LEGS = list[Leg]
 
 

@@ -5,6 +5,7 @@ back (`sign` -1). Everything is an integer or a multiset of integers, so order a
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from csstream.core.calendar import Calendar, Day
 from csstream.core.conversation import State
@@ -78,32 +79,26 @@ class Scoreboard:
 
     def learn_wait(self, wait: Wait, sign: int = 1) -> None:
         """Shop figures by the wait and the customer clock, agents' by its legs and the agent clock."""
-        row_at = self._row_at
+        self.learn_responses(wait, sign)
         normal = wait.class_ == "normal"
         outcome = wait.outcome
-        until = wait.until
-        if outcome == "void":
-            if normal:
-                assert until is not None
-                row_at(until, None).void += sign
+        if not normal:
             return
-        if not normal and not (self._closing and outcome == "answered"):
-            return
-        hours = self._hours
-        start = wait.since
-        counts = hours is None or self._calendar.within(start, hours)
-        if until is not None:
+        row_at = self._row_at
+        start, until = wait.since, wait.until
+        if until is not None and outcome != "answered":
             end_row = row_at(until, None)
-            if outcome == "answered":
-                if counts:
-                    self._respond(end_row, until - start, sign)
-            elif outcome == "abandoned":
+            if outcome == "void":
+                end_row.void += sign
+                return
+            if outcome == "abandoned":
                 end_row.abandoned += sign
             elif outcome == "expired":
                 end_row.expired += sign
             elif outcome == "bot":
                 end_row.bot += sign
-        if normal and counts and outcome != "bot":
+        hours = self._hours
+        if outcome != "bot" and (hours is None or self._calendar.within(start, hours)):
             row = row_at(start, None)
             row.waits += sign
             if outcome == "answered" and until is not None and until - start <= WITHIN_MS:
@@ -111,21 +106,14 @@ class Scoreboard:
         legs = wait.legs
         extra = legs[-1] if wait.has_extra_leg else None
         for leg in legs:
-            x = leg.agent
-            end = leg.until
-            if leg.outcome == "transferred_unanswered" and normal:
+            x, begun, end, ended = leg.agent, leg.from_ms, leg.until, leg.outcome
+            if ended == "transferred_unanswered":
                 assert end is not None
                 row_at(end, None).transferred_unanswered += sign
                 row_at(end, x).transferred_unanswered += sign
-            if x is None or (hours is not None and not self._calendar.within(leg.from_ms, hours)):
+            if x is None or (hours is not None and not self._calendar.within(begun, hours)):
                 continue
-            answered = leg.outcome == "answered"
-            if answered:
-                assert end is not None
-                self._respond(row_at(end, x), end - leg.from_ms, sign)
-            if not normal:
-                continue
-            counted_on = leg.from_ms
+            counted_on = begun
             if leg is extra:
                 if any(other.agent == x for other in legs[:-1]):
                     continue
@@ -133,8 +121,27 @@ class Scoreboard:
                 counted_on = end
             row = row_at(counted_on, x)
             row.waits += sign
-            if answered and end is not None and end - leg.from_ms <= WITHIN_MS:
+            if ended == "answered" and end is not None and end - begun <= WITHIN_MS:
                 row.within_30 += sign
+
+    def learn_responses(self, wait: Wait, sign: int = 1) -> None:
+        """Of a wait, the response times alone."""
+        outcome = wait.outcome
+        if outcome == "void" or not (wait.class_ == "normal" or (self._closing and outcome == "answered")):
+            return
+        hours = self._hours
+        until = wait.until
+        if outcome == "answered" and until is not None:
+            start = wait.since
+            if hours is None or self._calendar.within(start, hours):
+                self._respond(self._row_at(until, None), until - start, sign)
+        for leg in wait.legs:
+            if leg.outcome != "answered":
+                continue
+            x, begun, end = leg.agent, leg.from_ms, leg.until
+            if x is not None and (hours is None or self._calendar.within(begun, hours)):
+                assert end is not None
+                self._respond(self._row_at(end, x), end - begun, sign)
 
     def _respond(self, row: Scores, ms: int, sign: int) -> None:
         if self._limit and ms > self._limit:
@@ -142,7 +149,8 @@ class Scoreboard:
                 row.excluded_long += sign
                 return
             ms = self._limit
-        _sample(row.responses, ms, sign)
+        if row is not _NOWHERE:
+            row.respond(ms, sign)
 
     def learn_reception(self, reception: Reception, sign: int = 1) -> None:
         """Receptions and first responses, all on the reception's day."""
@@ -156,8 +164,8 @@ class Scoreboard:
         ms = self.first_counts(reception, reception.first_response_ms)
         if ms is None:
             row.first_excluded_long += sign
-        else:
-            _sample(row.first_responses, ms, sign)
+        elif row is not _NOWHERE:
+            row.respond_first(ms, sign)
 
     def first_counts(self, reception: Reception, ms: int) -> int | None:
         """A first response of a reception as `hours` and `long_wait` let it count; None: not at all."""
@@ -237,25 +245,16 @@ class Scoreboard:
             self.row(day, agent).unpaid_open += sign
 
 
-_NO_SAMPLES: list[int] = []
-_NOWHERE = Scores(responses=_NO_SAMPLES, first_responses=_NO_SAMPLES)
+_NOWHERE: Final = Scores()
 """The row of what counts nowhere; its numbers mean nothing, and it keeps no samples."""
-
-
-def _sample(samples: list[int], ms: int, sign: int) -> None:
-    if samples is _NO_SAMPLES:
-        return
-    if sign > 0:
-        samples.append(ms)
-    else:
-        samples.remove(ms)
 
 
 Expected = dict[str | None, list[int]]
 """What a customer adds to rows of today without being concluded, by agent (None: the shop's row), in the order
 consulted, replied_any, replied_strict, inquirers, ordered, waits, transferred_unanswered."""
 
-_WAITS, _LEFT = 5, 6
+_WAITS: Final = 5
+_LEFT: Final = 6
 _NONE = [0, 0, 0, 0, 0, 0, 0]
 
 
@@ -380,8 +379,9 @@ class Today(Scoreboard):
         row.replied_any += new[1] - old[1]
         row.replied_strict += new[2] - old[2]
         row.inquirers += new[3] - old[3]
-        row.ordered_same_day += new[4] - old[4]
-        row.ordered_final += new[4] - old[4]
+        ordered = new[4] - old[4]
+        row.ordered_same_day += ordered
+        row.ordered_final += ordered
         row.waits += new[_WAITS] - old[_WAITS]
         row.transferred_unanswered += new[_LEFT] - old[_LEFT]
 

@@ -2,53 +2,86 @@
 
 from collections.abc import Sequence
 
-from msgspec import Struct, field
+from csstream.core.record import names_of
 
 
-class Scores(Struct):
+class Scores:  # noqa: PLW1641 - it changes
     """One row of figures: a shop or an agent on one local day. Samples in ms, in no order."""
 
-    consulted: int = 0
-    replied_any: int = 0
-    replied_strict: int = 0
-    receptions: int = 0
-    receptions_unanswered: int = 0
-    waits: int = 0
-    within_30: int = 0
-    excluded_long: int = 0
-    first_excluded_long: int = 0
-    transferred_unanswered: int = 0
-    abandoned: int = 0
-    expired: int = 0
-    void: int = 0
-    bot: int = 0
-    orders_owned: int = 0
-    silent_orders: int = 0
-    turnover_fen: int = 0
-    turnover_served_fen: int = 0
-    refunds_fen: int = 0
-    unpaid_open: int = 0
-    reminders_due: int = 0
-    reminders_missed: int = 0
-    inquirers: int = 0
-    ordered_same_day: int = 0
-    ordered_final: int = 0
-    orderers: int = 0
-    payers: int = 0
-    buyers: int = 0
-    buyers_served: int = 0
-    buyers_silent: int = 0
-    responses: list[int] = field(default_factory=list)
-    first_responses: list[int] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.consulted = 0
+        self.replied_any = 0
+        self.replied_strict = 0
+        self.receptions = 0
+        self.receptions_unanswered = 0
+        self.waits = 0
+        self.within_30 = 0
+        self.excluded_long = 0
+        self.first_excluded_long = 0
+        self.transferred_unanswered = 0
+        self.abandoned = 0
+        self.expired = 0
+        self.void = 0
+        self.bot = 0
+        self.orders_owned = 0
+        self.silent_orders = 0
+        self.turnover_fen = 0
+        self.turnover_served_fen = 0
+        self.refunds_fen = 0
+        self.unpaid_open = 0
+        self.reminders_due = 0
+        self.reminders_missed = 0
+        self.inquirers = 0
+        self.ordered_same_day = 0
+        self.ordered_final = 0
+        self.orderers = 0
+        self.payers = 0
+        self.buyers = 0
+        self.buyers_served = 0
+        self.buyers_silent = 0
+        self.responses: list[int] = []
+        self.first_responses: list[int] = []
+        self._ordered: list[int] = []  # of `responses`, as many as were there when somebody asked
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scores) and _values(self) == _values(other)
 
     def empty(self) -> bool:
         """Whether nothing counts here (any more)."""
-        return self == _EMPTY
+        return not any(_values(self))
+
+    def ordered(self) -> list[int]:
+        """The responses, ascending; not to be changed. Asked for every second, so only what is new is sorted in."""
+        ordered = self._ordered
+        if len(ordered) < len(self.responses):
+            ordered += self.responses[len(ordered) :]
+            ordered.sort()  # a long run and a short one: one pass
+        return ordered
+
+    def respond(self, ms: int, sign: int) -> None:
+        """A response took so long; with `sign` -1 it was none."""
+        if sign > 0:
+            self.responses.append(ms)
+        else:
+            self.responses.remove(ms)
+            self._ordered = []
+
+    def respond_first(self, ms: int, sign: int) -> None:
+        """The same of a first response."""
+        if sign > 0:
+            self.first_responses.append(ms)
+        else:
+            self.first_responses.remove(ms)
 
 
-_EMPTY = Scores()
+def _values(scores: Scores) -> list[object]:
+    return [getattr(scores, name) for name in FIELDS]
 
-COUNTS = tuple(name for name in Scores.__struct_fields__ if name not in ("responses", "first_responses"))
+
+FIELDS = tuple(name for name in names_of(Scores()) if name != "_ordered")
+"""All that counts."""
+
+COUNTS = FIELDS[:-2]
 """The plain counts among the fields of `Scores`."""
 
 SHOP_ONLY = frozenset(

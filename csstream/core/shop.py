@@ -7,9 +7,9 @@ published is what the events up to now say at that instant.
 """
 
 import heapq
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
 from csstream.core.calendar import Day
@@ -31,7 +31,7 @@ from csstream.core.customer import (
 from csstream.core.facts import AnyFact, Reception, Wait
 from csstream.core.floor import rows as floor_rows
 from csstream.core.floor.floor import Floor
-from csstream.core.metrics import BY_NAME, FIRSTS, METRICS, Firsts, Labels, Metric, day_figures, observe
+from csstream.core.metrics import BY_NAME, FIRSTS, METRICS, Firsts, Labels, Metric, day_figures
 from csstream.core.orders.desk import Desk
 from csstream.core.rows import (
     SAMPLES_A_ROW,
@@ -93,19 +93,20 @@ class Shop:
         self._ended: list[Key] = []
         self._waiting: set[str] = set()
         self._complaining: set[str] = set()
-        self._messages: Counter[str] = Counter()
+        self._messages: dict[str, int] = {}
         self._spoke: dict[str, int] = {}
 
     # ---- events and time --------------------------------------------------------------------------------
 
     def receive(self, event: Event) -> tuple[str, int]:
         """Take in one event. Returns how (`applied`, `late`, ...), and how far behind the clock it was, in ms."""
-        ts = event.ts_ms
+        ts: int = event.ts  # type: ignore[assignment]  # decoded
         behind = self.row.clock_ms - ts
         name = event.customer
         if name is None:
             assert isinstance(event, Presence | Shift | Profile)
-            self.move_clock(ts)
+            if behind < 0:
+                self.move_clock(ts)
             return self._hear_of_agent(event, behind), behind
         if ts < self.row.ended_ms:
             return TOO_LATE, behind
@@ -117,16 +118,18 @@ class Shop:
                 return TOO_LATE, behind
             customer = self.customers[name] = Customer(self.rules, self.name, name, self.crew.group_of, since)
             customer.account = self.desk.account(name)
-        self.move_clock(ts)
+        if behind < 0:
+            self.move_clock(ts)
         result = customer.accept(event, self.seen.perhaps(name, event.id, ts, self.row.clock_ms))
         if result in (DUPLICATE, TOO_LATE):
             return result, behind
         self._pending[name] = customer
         if type(event) is Message and result != CONFLICT and not event.internal:
-            self._messages[event.sender] += 1
-            agent = event.agent
-            if type(agent) is str and event.sender != "customer":
-                self._spoke[agent] = max(ts, self._spoke.get(agent, -1))
+            sender, agent = event.sender, event.agent
+            messages = self._messages
+            messages[sender] = messages.get(sender, 0) + 1
+            if sender != "customer" and type(agent) is str and ts > self._spoke.get(agent, -1):
+                self._spoke[agent] = ts
         if result == APPLIED and behind > 0:
             result = LATE
         return result, behind
@@ -172,9 +175,10 @@ class Shop:
         """
         row = self.row
         clock = row.clock_ms
+        step = self.step
         for name, heard in self._pending.items():
             kept, oldest, newest = heard.absorb(
-                self._settled_for(name), row.settled_ms, self.step, self.desk, self._changes
+                self._settled_for(name), row.settled_ms, step, self.desk, self._changes
             )
             if heard.account is not None:
                 self.desk.schedule(name, heard.account)
@@ -190,14 +194,14 @@ class Shop:
                 continue
             budget -= 1
             self._touched[name] = customer
-            customer.pass_due(due, self.step, self._changes)
+            customer.pass_due(due, step, self._changes)
             customer.due = NEVER
             self._schedule(customer)
         self._drop_stale_dues()
         row.settled_ms, row.settled_name = clock, ""
         if self._dues and self._dues[0][0] < clock:
             row.settled_ms, row.settled_name = self._dues[0]
-        self.desk.settle(row.settled_ms, self.step)
+        self.desk.settle(row.settled_ms, step)
         self._judge_floor()
         if row.settled_ms > self._chapters_due():
             self._end_chapters()
@@ -412,7 +416,7 @@ class Shop:
         """How many of the waits concluded for the first time were not counted as begun while they were open."""
         begun = 0
         for fact in published.first_facts:
-            if type(fact) is Wait and fact.normal and fact.outcome != "void":
+            if type(fact) is Wait and fact.class_ == "normal" and fact.outcome != "void":
                 customer = self._touched[fact.customer]
                 wait = fact.since, fact.evidence[0]
                 if customer.started != wait:
@@ -435,18 +439,15 @@ class Shop:
         waits = [fact for fact in published.first_facts if type(fact) is Wait]
         receptions = [fact for fact in published.first_facts if type(fact) is Reception]
         for wait in waits:
-            scores.learn_wait(wait)
+            scores.learn_responses(wait)
         for reception in receptions:
             scores.learn_reception(reception)
         firsts = Firsts(waits, begun, receptions, published.first_alerts, scores, self._messages)
         for metric in FIRSTS:
             assert metric.count is not None
-            found: dict[Labels, list[int]] = {}
-            for labels, amount in metric.count(firsts):
-                if amount or metric.type == "h":
-                    found.setdefault(labels, []).append(amount)
-            for labels, amounts in found.items():
-                changed.add(self._add(metric, labels, amounts))
+            for labels, amounts in metric.count(firsts):
+                if any(amounts) or (amounts and metric.type == "h"):
+                    changed.add(self._add(metric, labels, amounts))
         for (name, labels), amount in self.desk.tallied.items():
             changed.add(self._add(BY_NAME[name], labels, [amount]))
         self.desk.tallied.clear()
@@ -458,7 +459,7 @@ class Shop:
         self._spoke.clear()
         return changed
 
-    def _add(self, metric: Metric, labels: Labels, amounts: list[int]) -> str:
+    def _add(self, metric: Metric, labels: Labels, amounts: Sequence[int]) -> str:
         if metric.name in _BY_AGENT:
             agent, *rest = labels
         else:
@@ -476,7 +477,8 @@ class Shop:
             histogram = tally.histograms[name] = [0] * (len(metric.buckets) + 2)
         bounds = _BOUNDS_MS[metric.name]
         for amount in amounts:
-            observe(histogram, bounds, amount)
+            histogram[bisect_left(bounds, amount)] += 1
+        histogram[-1] += sum(amounts)
         return agent
 
     def _expect(self, customer: Customer) -> None:

@@ -14,7 +14,7 @@ from csstream.core.crew import Crew
 from csstream.core.facts import AnyFact, Consult, Order, Reception, Reminder, Wait
 from csstream.core.orders.scripts import COLUMNS, outcomes
 from csstream.core.scoreboard import Scoreboard
-from csstream.core.scores import SHOP_ONLY
+from csstream.core.scores import FIELDS, SHOP_ONLY
 from csstream.events import Event, OfAgent, Profile, Reject, Shift, decode
 from csstream.policy import Policy
 from tests.laws.oracle import Audit
@@ -175,7 +175,7 @@ def shaped(
             if scores.empty():
                 continue
             row: dict[str, Any] = {}
-            for name in scores.__struct_fields__:
+            for name in FIELDS:
                 value = getattr(scores, name)
                 if isinstance(value, list):
                     single = name.removesuffix("s")
