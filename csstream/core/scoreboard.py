@@ -81,9 +81,9 @@ class Scoreboard:
         """Shop figures by the wait and the customer clock, agents' by its legs and the agent clock."""
         self.learn_responses(wait, sign)
         normal = wait.class_ == "normal"
-        outcome = wait.outcome
         if not normal:
             return
+        outcome = wait.outcome
         row_at = self._row_at
         start, until = wait.since, wait.until
         if until is not None and outcome != "answered":
