@@ -80,8 +80,7 @@ class Scoreboard:
     def learn_wait(self, wait: Wait, sign: int = 1) -> None:
         """Shop figures by the wait and the customer clock, agents' by its legs and the agent clock."""
         self.learn_responses(wait, sign)
-        normal = wait.class_ == "normal"
-        if not normal:
+        if wait.class_ != "normal":
             return
         outcome = wait.outcome
         row_at = self._row_at
