@@ -25,6 +25,9 @@ STEP_BYTES = 8 << 20
 BOARD_MS = 500
 """Least time between two looks at what changed on the board (wall clock): a wall is to show it within a second."""
 
+BOARD_SHARE = 0.03
+"""Most of the time that looking may take: with thousands of open waits it is done less often."""
+
 MAX_RELOADS = 5
 """Reloads in a row without one committed step before the partition is given up."""
 
@@ -78,7 +81,7 @@ class Runner:
         self._ledger = ledger
         self._misplaced = misplaced
         self._board = board
-        self._board_ms = 0
+        self._board_due_ms = 0
         self._elsewhere = elsewhere
         self.on_step = on_step
         """Is told each step once it is committed."""
@@ -212,9 +215,11 @@ class Runner:
         step.clock_ms = now
         if self._board is not None and now is not None:
             looked_ms = now if wall is None else wall
-            if looked_ms - self._board_ms >= BOARD_MS:
+            if looked_ms >= self._board_due_ms:
+                looked_s = perf_counter()
                 step.board = self._board.changes(engine, now)
-                self._board_ms = looked_ms
+                took_ms = (perf_counter() - looked_s) * 1000
+                self._board_due_ms = looked_ms + max(BOARD_MS, round(took_ms / BOARD_SHARE))
         self.worked_s = perf_counter() - began_s
         if not step and not records and not keep:
             return False

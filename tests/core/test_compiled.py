@@ -14,7 +14,7 @@ FOLDER = Path(csstream.core.__file__).parent
 
 
 def test_a_compiled_core_is_made_of_the_text_beside_it() -> None:
-    compiled = [path for path in FOLDER.iterdir() if path.name.endswith(EXTENSION_SUFFIXES[0])]
+    compiled = [path for path in FOLDER.rglob("*") if path.name.endswith(EXTENSION_SUFFIXES[0])]
     assert bool(compiled) == csstream.core.COMPILED
     for path in compiled:
         text = path.with_name(path.name.removesuffix(EXTENSION_SUFFIXES[0]) + ".py")

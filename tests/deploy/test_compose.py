@@ -152,12 +152,27 @@ def test_the_image_takes_only_what_the_lock_file_names() -> None:
 def test_the_image_has_the_package_and_nothing_else_of_the_tree() -> None:
     ignored = (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
     assert ignored[0] == "*"
-    copied = set(re.findall(r"(?m)^COPY (?!--from)(\S+)", DOCKERFILE))
-    assert (
-        {line.removeprefix("!") for line in ignored if line.startswith("!")}
-        == copied
-        == {"csstream", "requirements.lock"}
+    stages = {name: text for text, name in re.findall(r"(?s)(FROM \S+ AS (\w+)\n.*?)(?=\nFROM )", DOCKERFILE)}
+    copied = {name: set(re.findall(r"(?m)^COPY (?!--from)(\S+)", text)) for name, text in stages.items()}
+    of_the_compiler = {
+        "Makefile",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "requirements-dev.lock",
+        "csstream",
+    }
+    assert copied == {"core": of_the_compiler, "build": {"requirements.lock"}}
+    assert {line.removeprefix("!") for line in ignored if line.startswith("!")} == set().union(
+        *copied.values()
     )
+    for source in set().union(*copied.values()):
+        assert (ROOT / source).exists(), source
+    # Of the compiler's stage only the package goes on: its text and its machine code.
+    assert set(re.findall(r"(?m)^COPY --from=core (\S+)", DOCKERFILE)) == {
+        "/core/build/compiled/csstream",
+        "/core/build/compiled/*__mypyc*.so",
+    }
 
 
 def test_what_is_copied_into_the_image_is_enough_for_every_command_of_the_file(tmp_path: Path) -> None:
