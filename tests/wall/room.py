@@ -29,6 +29,7 @@ class Room:
     def __init__(self, policy: Policy | None = None) -> None:
         self.engine = Engine(policy or load("handbook"))
         self.board = Board()
+        self.rows: dict[bytes, bytes] = {}
         self.now_ms = 0
         self.speed = 0.0
         self.picture = Picture(lambda: Moment(self.now_ms, self.speed))
@@ -43,7 +44,9 @@ class Room:
         self.engine.apply(records, until_ms)
         self.engine.advance(until_ms)
         self.now_ms = until_ms
-        self.picture.hear(self.engine.take_step().alerts)
+        step = self.engine.take_step()
+        self.rows.update({key: row for key, row in step.rows.items() if row is not None})
+        self.picture.hear(step.alerts)
         changes = self.board.changes(self.engine, until_ms)
         self.picture.show(changes.items())
         return changes
