@@ -1,8 +1,8 @@
 """The life of one partition over a ledger: load, take, apply, commit, advance (DESIGN decisions 2, 3).
 
 Whatever fails between taking records and knowing that they are committed, the remedy is one: throw the engine
-away, open the ledger again, and go on from what it holds. A step that fails again is taken apart, one record at
-a time, and a record that fails alone becomes a dead letter `internal`, so that one poison record stops nothing.
+away, open the ledger again, and go on from what it holds. A step that fails is taken apart into tenths of it, and
+a record that fails alone becomes a dead letter `internal`, so that one poison record stops nothing.
 """
 
 import traceback
@@ -88,7 +88,9 @@ class Runner:
         self._engine: Engine | None = None
         self._next = dict(self.positions)  # up to where each topic was read, taken or not
         self._again: list[Record] = []  # taken, and to be taken again after a failure
-        self._singly = False
+        self._looking = False  # for the one of these that fails:
+        self._suspects = 0  # it is among the first so many,
+        self._portion = 1  # of which so many are tried at once
         self._reloads = 0
 
     @property
@@ -187,11 +189,11 @@ class Runner:
 
     def _take(self, limit: int, waive: bool) -> list[Record]:
         if not self._again:
-            self._singly = False
+            self._looking, self._suspects = False, 0
             return self.merge.take(limit, STEP_BYTES, waive=waive)
-        taken, self._again = (
-            (self._again[:1], self._again[1:]) if self._singly else (self._again[:limit], self._again[limit:])
-        )
+        most = min(limit, self._portion) if self._suspects > 0 else limit
+        self._suspects -= most
+        taken, self._again = self._again[:most], self._again[most:]
         return taken
 
     def _positions(self) -> dict[str, int]:
@@ -252,14 +254,16 @@ class Runner:
             raise error
         await self._load()
         records = [record for record in records if record.offset >= self.positions[record.topic]]
-        if kind == "internal" and self._singly and len(records) == 1:
+        if kind == "internal" and self._looking and len(records) == 1:
+            self._looking, self._suspects = False, 0
             trace = "".join(traceback.format_exception(error, chain=False)[-3:])
             self.engine.set_aside(
                 "internal", f"a fault of the program, please report it: {trace}", records[0]
             )
             await self._keep(self.engine.take_step())
             return
-        self._singly = self._singly or kind == "internal"
+        if kind == "internal":
+            self._looking, self._suspects, self._portion = True, len(records), max(1, len(records) // 10)
         self._again = records + self._again
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from csstream.core import engine as engine_module
 from csstream.core.board import BEGIN, Board
-from csstream.core.engine import Record
+from csstream.core.engine import Record, Step
 from csstream.events import decode_many
 from csstream.ledgers import LedgerError
 from csstream.ledgers.memory import Fault, MemoryLedger, Store
@@ -33,15 +33,37 @@ def opened(store: Store, *faults: Fault, board: Board | None = None) -> Runner:
     return runner
 
 
-def test_a_record_that_breaks_the_program_is_set_aside_and_the_others_go_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def faulty(values: Sequence[bytes]) -> Any:
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that breaks at what has `poison` in it."""
+
+    def decode(values: Sequence[bytes]) -> Any:
         if any(b"poison" in value for value in values):
             raise RuntimeError("a bug")
         return decode_many(values)
 
-    monkeypatch.setattr(engine_module, "decode_many", faulty)
+    monkeypatch.setattr(engine_module, "decode_many", decode)
+
+
+@pytest.mark.usefixtures("faulty")
+def test_of_a_thousand_records_the_one_that_breaks_the_program_is_found_in_few_steps() -> None:
+    store = Store()
+    runner = opened(store)
+    steps: list[Step] = []
+    runner.on_step = steps.append
+    records = records_of(
+        chat(*(f"10:{n // 60:02}:{n % 60:02} c>A #{'poison' if n == 777 else n}" for n in range(1_000)))
+    )
+    feed(runner, records)
+    settle(runner, None)
+    assert [letter.record for letter in store.dead_letters] == [records[777]]
+    assert runner.process.events["cs.chat", "applied"] >= 999
+    assert len(steps) < 30
+    assert runner.failed == {"internal": 4}, "of 1,000, of 100, of 10, alone"
+
+
+@pytest.mark.usefixtures("faulty")
+def test_a_record_that_breaks_the_program_is_set_aside_and_the_others_go_on() -> None:
     store = Store()
     runner = opened(store)
     records = records_of(chat(*LINES))
