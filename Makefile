@@ -66,10 +66,10 @@ live: $(READY) ## how soon the worker tells, and how soon it is back after a kil
 mutants: $(READY) ## break each rule of the core, one at a time: a test must notice
 	$(BIN)/python -m tests.mutants
 
-CORE := calendar conversation canon audit rules scores scoreboard step chapters seen crew customer shop engine \
+CORE := calendar conversation canon audit rules scores scoreboard step chapters seen customer shop engine \
 	floor/ages floor/agent_rule floor/desk floor/feed_silent floor/floor floor/idle_online floor/midnight floor/overload \
 	floor/reply_rate floor/roster floor/scene floor/storm floor/with_waits \
-	orders/owner orders/desk orders/quiet orders/terms
+	orders/desk orders/quiet orders/terms
 
 compiled: pure build/compiled ## the core as machine code, beside its text (needs a C compiler); csstream.core.COMPILED says so
 	cp build/compiled/*__mypyc.*.so .

@@ -309,7 +309,7 @@ MUTANTS = (
            "if any(other.agent == x for other in legs[:-1]):", "if False:"),
     Mutant("a robot's wait counts among the waits", BOARD,
            'if outcome != "bot" and (', "if ("),
-    Mutant("courtesies count among the waits", BOARD, 'if wait.class_ != "normal":\n            return\n', ""),
+    Mutant("courtesies count among the waits", BOARD, 'if wait.class_ != "normal":\n            return', "if False:\n            return"),
     Mutant("courtesies are never responses", BOARD,
            'not (wait.class_ == "normal" or (self._closing and outcome == "answered"))', 'wait.class_ != "normal"'),
     Mutant("a transfer is of the day of its leg", BOARD,
