@@ -9,6 +9,7 @@ import pytest
 
 from csstream.core import engine as engine_module
 from csstream.core.board import BEGIN, Board
+from csstream.core.crew import Duty
 from csstream.core.engine import Record, Step
 from csstream.events import decode_many
 from csstream.ledgers import LedgerError
@@ -77,16 +78,24 @@ def test_a_record_that_breaks_the_program_is_set_aside_and_the_others_go_on() ->
     assert runner.failed == {"internal": 2}
 
 
+class Mark(list[Duty]):
+    """Something of a shop that can be watched."""
+
+
 def test_an_engine_that_is_thrown_away_is_gone_whatever_is_frozen() -> None:
     """A worker freezes what it has loaded, so what lies in circles would stay for as long as the worker lives."""
     runner = opened(Store())
     feed(runner, records_of(chat(*LINES)))
     settle(runner, None)
-    shops = [weakref.ref(shop) for shop in runner.engine.shops.values()]
+    mark = Mark()
+    [shop] = runner.engine.shops.values()
+    shop.crew.shifts["", ""] = mark  # a compiled shop itself cannot be watched
+    watched = weakref.ref(mark)
+    del shop, mark
     gc.disable()
     try:
         drive(runner.close())
-        assert [shop() for shop in shops] == [None]
+        assert watched() is None
     finally:
         gc.enable()
 
