@@ -21,13 +21,13 @@ from random import Random
 from typing import Any
 
 from csstream import policy as policies
-from tests.laws.logs import SHORT, STEPS_MS, build, with_copies
+from tests.laws.logs import MIXED, SHORT, STEPS_MS, build, with_copies
 from tests.laws.oracle import Audit, audit
 from tests.laws.views import ordered
 
 ROOT = Path(__file__).parent.parent
-LOGS = 300
-"""Random logs in the sample; with them and `tests/core` a mutant takes about a second."""
+LOGS, WITH_ORDERS = 400, 300
+"""Random logs in the sample, and from which one on there are orders in them; with `tests/core` a mutant takes a second."""
 
 POLICIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("handbook", ()),
@@ -39,8 +39,8 @@ POLICIES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """Profiles and settings for the sample; hours end where its logs are, near midnight."""
 
-PARTS = ("__init__.py", "events.py", "policy", "policies", "core")
-"""What the core needs of the package."""
+PARTS = ("__init__.py", "events.py", "policy", "policies", "core", "merge.py", "runner.py", "ledgers")
+"""What the core and its life in a partition need of the package."""
 
 Case = tuple[list[dict[str, Any]], tuple[str, tuple[str, ...]], dict[str, Any]]
 """A log, the policy as profile and settings, and the oracle's audit of it, field by field."""
@@ -67,6 +67,10 @@ SCORES = "core/scores.py"
 RULES = "core/rules.py"
 CALENDAR = "core/calendar.py"
 EVENTS = "events.py"
+ACCOUNT, BOOK, MEMO, OWNER, PERSON, PURCHASE, QUIET, SCRIPTS, TERMS = (
+    f"core/orders/{name}.py"
+    for name in ("account", "book", "memo", "owner", "person", "purchase", "quiet", "scripts", "terms")
+)
 
 MUTANTS = (
     # the wait, W1-W15
@@ -334,6 +338,79 @@ MUTANTS = (
            "found.start_ms <= ts_ms < found.end_ms", "found.start_ms <= ts_ms <= found.end_ms"),
     Mutant("every day is 24 hours long", CALENDAR,
            "if day.end_ms - day.start_ms == 86_400_000:\n            return ts_ms", "if True:\n            return ts_ms"),
+    # orders, SPEC 6
+    Mutant("order: payment at exactly the due does not win", BOOK,
+           "elif due < now:", "elif due <= now:"),
+    Mutant("order: the later of two payments stands", BOOK,
+           'if status in _INSTANTS and getattr(order, status) < 0:', "if status in _INSTANTS:"),
+    Mutant("order: what was created after its end is dunned", PURCHASE,
+           "return self.created >= 0 and self.end < 0", "return self.created >= 0 and self.paid < 0"),
+    Mutant("order: the deadline of the platform is not looked at", TERMS,
+           "return min(lost, pay_deadline) if pay_deadline is not None and pay_deadline > created else lost",
+           "return lost"),
+    Mutant("order: a deadline before the order counts", TERMS,
+           "pay_deadline is not None and pay_deadline > created", "pay_deadline is not None"),
+    Mutant("reminder: quiet hours do not move it", TERMS,
+           "Step(stage.name, self.quiet.moved(created + stage.after_ms), stage.channels)",
+           "Step(stage.name, created + stage.after_ms, stage.channels)"),
+    Mutant("reminder: quiet hours count in the grace", BOOK,
+           "self.terms.quiet.spend(t, self.terms.grace)", "t + self.terms.grace"),
+    Mutant("reminder: quiet hours begin a moment later", QUIET,
+           "return end if start <= ts else ts", "return end if start < ts else ts"),
+    Mutant("reminder: of the caps only the gap counts", BOOK,
+           "if len(called) >= terms.max_per_24h:", "if len(called) > terms.max_per_24h:"),
+    Mutant("reminder: the gap is not kept", BOOK, "t = max(t, called[-1] + terms.min_gap)", "pass"),
+    Mutant("reminder: one contact counts for two stages", BOOK, "order.window = until\n", "order.window = t\n"),
+    Mutant("reminder: one channel is enough", BOOK,
+           "waiting.missing = [channel for channel in waiting.missing if channel not in seen]", "waiting.missing = []"),
+    Mutant("reminder: a call is no chat", BOOK,
+           '("chat", "sms") if e.channel == "phone" else (e.channel,)', "(e.channel,)"),
+    Mutant("reminder: cash on delivery waits for the caps", BOOK,
+           "if missing and not order.cod:", "if missing:"),
+    Mutant("reminder: a paid order's is missed", BOOK,
+           'waiting.state, waiting.ended = "moot", t', "pass"),
+    Mutant("owner: who wrote first is one", BOOK,
+           "if s.wrote >= 0 and t - s.wrote <= self.terms.lookback:", "if True:"),
+    Mutant("owner: a reply of long ago makes one", BOOK,
+           "order.helped = [agent for agent, (ts, _) in s.replies.items() if ts >= since]",
+           "order.helped = [*s.replies]"),
+    Mutant("owner: a memo after the settlement counts", BOOK,
+           "if t <= order.settlement(self.terms.reversal):", "if True:"),
+    Mutant("owner: any memo is confirmed", OWNER,
+           "if order.memo.spoke_ms < order.created - terms.lookback:", "if False:"),
+    Mutant("owner: an order refunded in full is kept", OWNER,
+           "if paid is not None and back >= paid:", "if paid is not None and back > paid:"),
+    Mutant("memo: house numbers are agents", MEMO, "if match[1] is None and match[3] is None", "if match[1] is None"),
+    Mutant("memo: the first number decides, not the named one", MEMO,
+           'found = [match[1] for match in _NAMED.finditer(text)]', "found: list[str] = []"),
+    Mutant("money: half a fen is dropped", PURCHASE, "ROUND_HALF_UP).scaleb", '"ROUND_DOWN").scaleb'),
+    Mutant("money: a refund without an amount is all", PURCHASE,
+           "amount = max(0, paid - known)", "amount = paid"),
+    Mutant("inquiry: who asks about a fresh order is one", BOOK,
+           "if order.paid >= since:\n                return False", "if False:\n                return False"),
+    Mutant("inquiry: an order that was closed is still open", BOOK,
+           "if order.created >= since and not gone:", "if order.created >= since:"),
+    Mutant("inquiry: the window has no end", BOOK,
+           "if t < inquiry.final and inquiry.ordered != \"same_day\":", "if inquiry.ordered != \"same_day\":"),
+    Mutant("payment conversion: the window has no end", BOARD,
+           "if paid is not None and paid < calendar.days_after(day, self._final_days):", "if paid is not None:"),
+    Mutant("scripts: the last touch is any", SCRIPTS, "if script == order.last_script:", "if True:"),
+    Mutant("live orders: what is corrected is counted again", ACCOUNT,
+           "if not bits & bit and getattr(order, status) >= 0:", "if getattr(order, status) >= 0:"),
+    Mutant("live orders: refunds are counted with each event", ACCOUNT,
+           "order.refunds_fen()[refunds:]", "order.refunds_fen()"),
+    Mutant("live orders: all orders are written with one", ACCOUNT,
+           "            if kept.changed:\n", "            if True:\n"),
+    Mutant("live orders: an order that has ended stands in the gauge", ACCOUNT,
+           "desk.stand(kept.stage, kept.firing, -1)", "pass"),
+    Mutant("live orders: an order of yesterday makes an orderer of today", PERSON,
+           "if start <= order.created < end and not order.cod:", "if order.created < end and not order.cod:"),
+    Mutant("live orders: cash on delivery makes an orderer", PERSON,
+           "if start <= order.created < end and not order.cod:", "if start <= order.created < end:"),
+    Mutant("live orders: late knowledge of agents changes nothing", ACCOUNT,
+           "memo is not None and memo.ts >= since_ms for memo", "False for memo"),
+    Mutant("live orders: revisions begin anew", ACCOUNT,
+           "self.revs = _NO_REVS if row is None else row.revs or _NO_REVS", "self.revs = _NO_REVS"),
 )  # fmt: skip
 
 
@@ -367,7 +444,12 @@ def sample(seed: int = 20261121, number: int = LOGS) -> list[Case]:
         draws = [
             (
                 random.randrange(len(STEPS_MS) if rough or random.random() < 0.06 else SHORT + 1),
-                (random.randrange(27), random.randrange(24), random.randrange(24), random.randrange(12)),
+                (
+                    random.randrange(27 if at < WITH_ORDERS else MIXED),
+                    random.randrange(24),
+                    random.randrange(24),
+                    random.randrange(12),
+                ),
             )
             for _ in range(random.randrange(4, 26))
         ]

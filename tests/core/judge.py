@@ -19,7 +19,10 @@ PRELOADED = ("decimal", "difflib", "fractions", "hypothesis", "msgspec", "tomlli
 
 PROOFS = tuple(
     str(Path(__file__).with_name(f"test_{name}.py"))
-    for name in ("vectors", "transitions", "canon", "courtesy", "scoreboard", "rules", "calendar")
+    for name in (
+        *("vectors", "transitions", "canon", "courtesy", "scoreboard", "rules", "calendar"),
+        *("order_vectors", "order_accounts"),
+    )
 )
 """The tests of what a copy holds: the core alone."""
 

@@ -115,6 +115,7 @@ def test_v30_quiet_hours_move_the_due_and_do_not_count_in_the_grace(
         (("+1 09:00:00 A human", "+1 11:00:00.001 dun o sms"), "missed"),
         ((), "missed"),
         (("+1 10:30:00 dun o phone",), "done"),
+        (("+1 10:30:00 dun o sms",), "missed"),
     ],
 )
 def test_v31_a_stage_is_done_when_every_channel_was_tried_in_its_window(
@@ -241,6 +242,18 @@ def test_v39_cash_on_delivery_needs_a_call_and_nothing_else() -> None:
     assert shipped.reminder("contact") == (at("10:05:00"), "moot")
     night = seen("02:00:00 order o created cod=true")
     assert night.reminder("contact") == (at("08:30:00"), "missed")
+
+
+def test_cash_on_delivery_is_called_for_however_often_the_customer_was_called() -> None:
+    found = seen(*(f"10:0{n}:00 order {o} created cod=true" for n, o in enumerate("abcd")))
+    dues = [found.reminder("contact", o) for o in "abcd"]
+    assert [due[0] for due in dues if due] == [at(f"10:0{5 + n}:00") for n in range(4)]
+
+
+@pytest.mark.parametrize(("paid", "payers"), [("+3 23:59:59.999", 1), ("+4 00:00:00", 0)])
+def test_who_pays_after_the_window_is_no_payer_of_the_day(paid: str, payers: int) -> None:
+    found = seen("10:00:00 order o created", f"{paid} order o paid")
+    assert (found.shop("orderers"), found.shop("payers")) == (1, payers)
 
 
 def test_v40_scripts_are_counted_by_any_touch_and_by_the_last() -> None:
