@@ -96,6 +96,10 @@ class Kept:
         """The order before the oldest kept event."""
         return self.now() if self.base is None else self.base
 
+    def last(self) -> int:
+        """When something was last heard of the order, or said of it if it is not there any more."""
+        return max((ts for _, ts in self.revs.values()), default=0) if self.order is None else self.order.last
+
     def row(self, name: str, *, gave_way: bool) -> OrderRow:
         """What has to be kept to go on after a restart."""
         self.changed = False
@@ -273,13 +277,7 @@ class Account:
         """Drop the orders that no rule can need any more, as of `limit_ms`."""
         since = limit_ms - self.book.terms.ttl
         self._end({order.name for order in self.book.forget(since)})
-        self._end(
-            [
-                name
-                for name, kept in self.kept.items()
-                if kept.order is None and all(ts < since for _, ts in kept.revs.values())
-            ]
-        )
+        self._end([name for name, kept in self.kept.items() if kept.order is None and kept.last() < since])
 
     # ---- what of it is seen -----------------------------------------------------------------------------
 
@@ -300,26 +298,24 @@ class Account:
         self.ended = {}
         for name, kept in self.kept.items():
             if kept.changed:
-                yield name, kept.row(name, gave_way=any(kept.order is o for o in self.book.out.orders))
+                yield name, kept.row(name, gave_way=self._gave_way(kept))
+
+    def _gave_way(self, kept: Kept) -> bool:
+        others = self.book.out.orders
+        return bool(others) and any(kept.order is other for other in others)
 
     def closed(self) -> tuple[bytes, ...]:
         """All its rows, as `Desk` keeps it while nobody asks for it: the account's own, empty if none, and the orders'."""
         state = encode_state(self.book.state)
         own = BookRow(state, None if self.base == state else self.base, self.worked)
-        gave_way = self.book.out.orders
         return (
             encode_row(own) if self.stored else b"",
-            *(
-                encode_row(kept.row(name, gave_way=any(kept.order is o for o in gave_way)))
-                for name, kept in self.kept.items()
-            ),
+            *(encode_row(kept.row(name, gave_way=self._gave_way(kept))) for name, kept in self.kept.items()),
         )
 
-    def newest(self) -> int:
-        """The last instant at which something was heard of an order, or said of one that is not there any more."""
-        found = [order.last for order in self.book.since(-1)[:1]]
-        found += [ts for kept in self.kept.values() if kept.order is None for _, ts in kept.revs.values()]
-        return max(found, default=-1)
+    def heard(self) -> Iterator[int]:
+        """When something was last heard of each order, or said of one that is not there any more."""
+        return (kept.last() for kept in self.kept.values())
 
     def revised(self, name: str, revision: int, ts: int) -> bool:
         """A fact or an alert of an order was published more than once, before rows were lost; whether it is known."""

@@ -465,7 +465,7 @@ class Book:
 
     def watches(self, order: Purchase) -> bool:
         """Whether the unpaid timer of an order runs."""
-        return any(order is other for other in self._running)
+        return order.running and order.lost < 0 and self.orders.get(order.order) is order
 
     def since(self, ts: int) -> list[Purchase]:
         """The orders of which something was heard at or after `ts`."""

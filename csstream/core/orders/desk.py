@@ -13,7 +13,7 @@ from csstream.core import facts
 from csstream.core.calendar import Day
 from csstream.core.conversation import NEVER, Rules
 from csstream.core.crew import Crew
-from csstream.core.orders.account import Account, BookRow, OrderRow, decode_book, decode_order
+from csstream.core.orders.account import Account, BookRow, Kept, OrderRow, decode_book, decode_order
 from csstream.core.orders.person import Person
 from csstream.core.orders.purchase import decode_purchase
 from csstream.core.step import ShopStep
@@ -48,7 +48,9 @@ class Desk:
         self._closed: dict[str, tuple[bytes, ...]] = {}
         self._dues: list[tuple[int, str]] = []
         self._due: dict[str, int] = {}
-        self._idle: dict[int, list[str]] = {}  # closed accounts, by the hour in which of them was last heard
+        self._idle: dict[
+            int, list[str]
+        ] = {}  # accounts, by the hours in which their orders were last heard of
         self._touched: dict[str, Account] = {}
         self._closing: set[str] = set()
 
@@ -86,10 +88,6 @@ class Desk:
         account.forget(forgotten_ms)
         self._touched[customer] = account
         self._closing.add(customer)
-
-    def _shut(self, customer: str, rows: tuple[bytes, ...], newest: int) -> None:
-        self._closed[customer] = rows
-        self._idle.setdefault(newest // HOUR_MS, []).append(customer)
 
     def leaning_on(self, since_ms: int) -> list[str]:
         """Customers with something decided since then by what was known of agents."""
@@ -176,7 +174,9 @@ class Desk:
                 if account.stored:
                     yield customer, "", None
             else:
-                self._shut(customer, account.closed(), account.newest())
+                self._closed[customer] = account.closed()
+                for hour in {last // HOUR_MS for last in account.heard()}:
+                    self._idle.setdefault(hour, []).append(customer)
         self._closing.clear()
 
     def restore(self, customer: str, data: bytes, order: str = "") -> None:
@@ -190,5 +190,5 @@ class Desk:
         if 0 <= row.due < self._due.get(customer, NEVER):
             self._due[customer] = row.due
             heapq.heappush(self._dues, (row.due, customer))
-        newest = decode_purchase(row.now).last if row.now else 0
-        self._idle.setdefault(newest // HOUR_MS, []).append(customer)
+        last = Kept(decode_purchase(row.now) if row.now else None, row).last()
+        self._idle.setdefault(last // HOUR_MS, []).append(customer)
