@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -98,7 +99,7 @@ def live(path: str, orders: int) -> dict[str, float]:
     events = written = 0
     spent_s = 0.0
     waiting: list[bytes] = []
-    for line in (*month(orders, DAYS), None):
+    for line in chain(month(orders, DAYS), [None]):
         if line is not None:
             waiting.append(line)
         if len(waiting) == STEP or line is None:
