@@ -128,13 +128,13 @@ FAMILIES = (
     Family(
         "book",
         "shop, customer who ordered and wrote",
-        "100 to 400",
+        "140 (simulated shop; 20 to 320)",
         "with his last order's row, or when nothing looks back to his chat any more",
     ),
     Family(
         "order",
         "shop, customer, order",
-        "200",
+        "240 (150 to 420)",
         "attribution.order_ttl + 2 x (wait_ttl + gap + horizon) after its last event",
     ),
     Family("shop", "shop", "60", "never"),
