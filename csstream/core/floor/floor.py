@@ -281,7 +281,7 @@ class Floor:
         silent = last + scene.gap <= self.now
         if silent or received != known:
             self._receive(customer, known, received, silent, event)
-        elif view.last < last:  # a mark has taken his last message
+        if view.last < last:  # a mark has taken his last message
             for agent in received:
                 self._miss(scene.desks[agent], event)
         rate = self.reply_rate

@@ -89,6 +89,13 @@ def test_whoever_gets_an_old_wait_back_by_a_mark_is_idle_from_the_mark_on() -> N
     assert [(a["agent"], a["ts"], a["end"]) for a in idle] == [("A", at("10:06:00"), None)]
 
 
+def test_who_turns_out_to_be_spam_is_nobodys_customer_though_he_was_before() -> None:
+    before = ["10:00:00 c>A", "10:00:00 c>B", "10:00:00 presence B online capacity=0", "10:00:00 A human"]
+    lines = [*before, "10:10:01 c>B", "10:10:01 c>A", "10:10:02 spam", "10:10:03 c>-"]
+    busy = told(*lines, clock="10:10:04 - system @clock").alerts("overload")
+    assert (at("10:10:01"), at("10:10:02")) in [(a["ts"], a["end"]) for a in busy if a["agent"] == "B"]
+
+
 def test_who_is_answered_by_somebody_else_is_a_customer_at_once_until_he_falls_silent() -> None:
     lines = ["10:00:00 c>A", "10:13:00 presence A online capacity=0", "10:13:30 C human"]
     settings = ("session_gap=30s", "wait_ttl=none", "long_wait=none")
