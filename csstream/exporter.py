@@ -132,11 +132,7 @@ class Snapshots:
         newest: dict[tuple[str, str], int] = {}
         left_out = 0
         for shop in shops:
-            waited_for = {
-                customer.conversation.state.holder
-                for customer in shop.customers.values()
-                if customer.conversation.state.since >= 0
-            }
+            waited_for = {customer.conversation.state.holder for customer in shop.waiting()}
             for agent in {*shop.tallies, *shop.agents, *waited_for}:
                 if not agent:
                     continue

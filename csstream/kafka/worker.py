@@ -257,7 +257,7 @@ class Worker:
             self._update()
             self.exporter.unready = self.unready()
             took_s = time.monotonic() - began_s
-            await asyncio.sleep(max(SHOW_S, 5 * took_s) - took_s)
+            await asyncio.sleep(max(SHOW_S, 10 * took_s) - took_s)
 
     @property
     def _lease_s(self) -> float:
