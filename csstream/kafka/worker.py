@@ -1,10 +1,10 @@
 """The life of a worker process: it joins the group, owns partitions, shows figures, and ends in order.
 
 Faust tells when partitions come and go. A rebalance revokes all of them, and mostly gives the same ones back at once:
-so what is ready goes on with what is at hand, and is kept if it is ours in the very next generation of the group. What
-comes is loaded by a task of its own, so that a rebalance waits for nobody. At the end Faust does not tell: the
-worker closes its partitions itself, before Faust leaves the group. Every wait on the way out is bounded, and a thread
-that still hangs then is left behind.
+so each goes on meanwhile, loading or with what is at hand, and is kept if it is ours in the very next generation of the
+group. What comes is loaded by a task of its own, so that a rebalance waits for nobody. At the end Faust does not tell:
+the worker closes its partitions itself, before Faust leaves the group. Every wait on the way out is bounded, and a
+thread that still hangs then is left behind.
 
 Figures of a shop are shown only under a lease: while the last heartbeat that the group answered is younger than the
 session, nobody else can own the partition. So a worker that was frozen shows no shop twice.
@@ -195,10 +195,8 @@ class Worker:
         await self._close(gone)
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
-        """The group decides anew. What is not ready has nothing to go on with."""
         for partition in self.owned.values():
             partition.doubt()
-        await self._close([number for number, partition in self.owned.items() if partition.state != "ready"])
 
     async def _close(self, numbers: Iterable[int]) -> None:
         """Leave partitions; nothing of them is shown any more."""
