@@ -239,3 +239,24 @@ async def test_what_another_one_has_by_then_is_not_taken_away_again(
     assert stage.counts.failed["fenced"] == 0, "its new owner was only told earlier"
     stage.partition.keep()
     await until(lambda: stage.partition.state == "ready")
+
+
+async def test_a_load_under_way_goes_on_while_the_group_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, begun, go_on = Stage(max_wait_s=0.3), asyncio.Event(), asyncio.Event()
+    opened = stage.runner.open
+
+    async def slowly() -> None:
+        begun.set()
+        await go_on.wait()
+        await opened()
+
+    monkeypatch.setattr(stage.runner, "open", slowly)
+    await begun.wait()
+    stage.partition.doubt()
+    stage.partition.keep()
+    assert stage.source.sought == [], "there is nothing yet to read on from"
+    go_on.set()
+    await until(lambda: stage.source.sought)
+    assert stage.source.sought == [{CHAT: 0, ORDERS: 0, AGENTS: 0}]
+    assert stage.store.owner == 1, "it was opened once"
+    await stage.partition.stop()
