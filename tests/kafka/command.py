@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from multiprocessing import forkserver
 from pathlib import Path
 
 from tests.kafka.node import end_with_maker
@@ -30,6 +31,9 @@ _SERVER.set_forkserver_preload(
 def _run(words: list[str], told: str, hangs: bool) -> None:
     """The command line, in the new process; both outputs go to a file."""
     end_with_maker()
+    os.close(
+        forkserver._forkserver._forkserver_alive_fd
+    )  # else the server would outlive a killed test run for us
     os.chdir(Path(__file__).parents[2])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number in (1, 2):
