@@ -31,9 +31,8 @@ _SERVER.set_forkserver_preload(
 def _run(words: list[str], told: str, hangs: bool) -> None:
     """The command line, in the new process; both outputs go to a file."""
     end_with_maker()
-    os.close(
-        forkserver._forkserver._forkserver_alive_fd
-    )  # else the server would outlive a killed test run for us
+    # A fork server lives as long as anybody holds this end; for us it would outlive a killed test run.
+    os.close(vars(forkserver)["_forkserver"]._forkserver_alive_fd)
     os.chdir(Path(__file__).parents[2])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number in (1, 2):
