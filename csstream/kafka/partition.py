@@ -35,7 +35,7 @@ from csstream.runner import STEP_RECORDS, GapError, Runner
 GATHER_S = (0.02, 0.2)
 """Least and most time between two steps of a partition, where less than a full step is at hand."""
 
-TRANSACTIONS = 100
+TRANSACTIONS = 40
 """Transactions a second that all partitions of a worker aim at together."""
 
 STEP_S = 0.5
