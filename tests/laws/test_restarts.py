@@ -41,6 +41,14 @@ def in_order(log: Sequence[dict[str, Any]], names: str) -> list[dict[str, Any]]:
             "b x a",
             id="another message is the first of his day",
         ),
+        pytest.param(
+            "small shop",
+            [Cut(1, None), Cut(1, None), Cut(2, 290_000)],
+            ["10:00:00 c #m00", "10:01:00 c>- #m05", "10:02:40 presence A online capacity=0 #m07", "10:03:10 c>A #m08",
+             "10:03:20 c>- #m11", "10:03:20 c>B #m15", "10:03:20 c>- @d kind=emoji #m09"],
+            "m00 m09 m05 m07 m08 m11 m15",
+            id="who had fallen silent by now writes again, and that comes in late",
+        ),
     ],
 )  # fmt: skip
 def test_an_engine_made_from_the_rows_says_what_the_lost_one_would(

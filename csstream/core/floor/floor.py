@@ -75,7 +75,7 @@ class Floor:
                 if customer:
                     before = last_of.get(customer, t)
                     last_of[customer] = t  # first: who is back is a guest by his newest word
-                    if t - before >= gap:
+                    if now - before >= gap:  # not `t`: he may come in late
                         self._return(customer, event)
             elif type(change) is Turn:
                 customer, last = change.customer, change.last
@@ -84,7 +84,7 @@ class Floor:
                 self._wait(customer, change.wait, event)
                 before = last_of.get(customer, last)
                 last_of[customer] = last
-                if last - before >= gap:
+                if last > before and now - before >= gap:
                     self._return(customer, event)
             elif type(change) is View:
                 if change.sent is not None:
