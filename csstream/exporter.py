@@ -7,20 +7,18 @@ added there and nowhere else.
 
 The text is written here and not by prometheus_client: with 500 agents a worker has 30,000 samples, and the
 library's writer takes half a second for what is one line of formatting each. Its registry is served all the
-same, with the collectors of the process, and a test holds both texts equal. And it is written ahead of the scrape,
-by a thread of its own while somebody scrapes: beside a busy event loop it takes several times as long, and every file
-of the process that is read waits for its turn.
+same, with the collectors of the process, and a test holds both texts equal. Where work would hold up a scrape, it is
+written ahead and answered by a process of its own (`kiosk.py`).
 """
 
+import socket
 import threading
 import time
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import accumulate
-from typing import ClassVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -30,6 +28,7 @@ from prometheus_client.registry import Collector
 from csstream.core.engine import Process
 from csstream.core.metrics import METRICS, STEP_S, Labels, Metric
 from csstream.core.shop import Shop
+from csstream.kiosk import Front, Kiosk, Page
 
 PREFIX = "csstream_"
 
@@ -41,11 +40,6 @@ AGENTS = 500
 
 SILENT_MS = 24 * 3_600_000
 """An agent without an event for so long loses the series (SPEC 9, `agents_left_out`)."""
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-ASKED_S = 120.0
-"""For so long after a scrape the next one's text is written ahead."""
 
 Reading = tuple[Labels, float | tuple[float, ...]]
 """Labels and value; a histogram is its counts by bucket, the unbounded one last, and then the sum in seconds."""
@@ -262,125 +256,84 @@ class Exporter:
     """Serves the last snapshot. `update` replaces it; nothing else is shared with the event loop."""
 
     def __init__(self) -> None:
-        self.snapshot: Snapshot | None = None
         self.unready: str | None = "loading"
         """Why the process should get no work yet; None once it is ready. The driver sets it."""
         self.dead: str | None = None
         """Why the process had better be started again; None while it works. The driver sets it."""
-        self._until_s = float("inf")
-        self._asked_s = float("-inf")
-        self._written: tuple[Snapshot, bytes] | None = None
-        self._news = threading.Event()
-        self._stopped = False
+        self._shown: tuple[Snapshot | None, float] = (
+            None,
+            float("inf"),
+        )  # one value, for other threads read it
         self.registry = CollectorRegistry()
         self.registry.register(_Readings(self))
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
-        self._writer: threading.Thread | None = None
+        self._front: Front | None = None
+        self._kiosk: Kiosk | None = None
+        self._printed: tuple[Snapshot | None, bytes, bytes] | None = None
 
     def update(self, snapshot: Snapshot, until_s: float = float("inf")) -> None:
         """From now on a scrape shows this snapshot; the shops in it only until `until_s` (`time.monotonic`).
 
         A process that was frozen for longer would show shops that another one owns by now.
         """
-        self._until_s = until_s
-        self.snapshot = snapshot
-        self._news.set()
+        self._shown = snapshot, until_s
+        if self._kiosk is not None:
+            self._kiosk.news.set()
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The last one."""
+        return self._shown[0]
 
     def text(self) -> bytes:
         """What a scrape gets now."""
-        self._asked_s = time.monotonic()
-        written, snapshot = self._written, self.snapshot
-        if snapshot is not None and written is not None and self._asked_s < self._until_s:
-            return written[1]  # the one before, while the newest is being written
-        own = b"" if snapshot is None else snapshot.text(shops=self._asked_s < self._until_s)
+        snapshot, until_s = self._shown
+        own = b"" if snapshot is None else snapshot.text(shops=time.monotonic() < until_s)
         return own + generate_latest(self._process)
 
-    def start(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> str:
-        """Serve in a thread of its own; port 0 is any free one. Returns the address of /metrics.
+    def start(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT, *, apart: bool = False) -> str:
+        """Serve in a thread of its own, or `apart`, in a process; port 0 is any free one. Returns the address of /metrics.
 
-        Raises ExporterError where the port cannot be had.
+        Apart a scrape gets what was printed ahead, up to a second ago. Raises ExporterError where the port cannot be had.
         """
         try:
-            server = _Server((host, port), _Handler)
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listening = socket.create_server((host, port), family=family)
         except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            reason = (getattr(error, "strerror", None) or str(error)).partition(" (while")[0]
             raise ExporterError(
                 f"/metrics cannot be served on {host}:{port}: {reason}; "
                 "give another port, or 0 for any free one (--metrics-port)"
             ) from None
-        server.exporter = self
-        self._server = server
-        self._thread = threading.Thread(
-            target=server.serve_forever, args=(0.05,), name="metrics", daemon=True
-        )
-        self._thread.start()
-        self._writer = threading.Thread(target=self._write_ahead, name="metrics text", daemon=True)
-        self._writer.start()
-        bound = server.server_address[1]
+        bound = listening.getsockname()[1]
+        if apart:
+            self._kiosk = Kiosk(listening, self._page)
+        else:
+            self._front = Front(listening, self._answer)
+            threading.Thread(
+                target=self._front.serve_forever, args=(0.05,), name="metrics", daemon=True
+            ).start()
         return f"http://{f'[{host}]' if ':' in host else host}:{bound}/metrics"
 
     def stop(self) -> None:
         """Serve no more; scrapes under way end by themselves."""
-        if self._server is not None and self._thread is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join(2)
-            self._server = self._thread = self._writer = None
-            self._stopped = True
-            self._news.set()
+        if self._kiosk is not None:
+            self._kiosk.stop()
+        if self._front is not None:
+            self._front.shutdown()
+            self._front.server_close()
+        self._kiosk = self._front = None
 
-    def _write_ahead(self) -> None:
-        while True:
-            self._news.wait()
-            self._news.clear()
-            if self._stopped:
-                return
-            snapshot = self.snapshot
-            if snapshot is None or time.monotonic() - self._asked_s > ASKED_S:
-                self._written = None
-            else:
-                self._written = snapshot, snapshot.text() + generate_latest(self._process)
+    def _answer(self, path: str) -> tuple[int, bytes]:
+        figures = self.text() if path == "/metrics" else b""
+        return Page(figures, figures, 0.0, self.unready, self.dead).answer(path)
 
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False  # a scraper that hangs must not hold up our end
-    exporter: Exporter
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Answers three paths; everything else is 404."""
-
-    server: _Server
-    timeout = 10
-    protocol_version = "HTTP/1.1"
-    server_version = "csstream"
-    sys_version = ""
-    types: ClassVar[Mapping[str, str]] = {"/metrics": CONTENT_TYPE}
-
-    def do_GET(self) -> None:
-        exporter = self.server.exporter
-        path = self.path.partition("?")[0]
-        if path == "/metrics":
-            self._answer(200, exporter.text(), path)
-        elif path == "/livez":
-            dead = exporter.dead
-            self._answer(503 if dead else 200, f"{dead or 'alive'}\n".encode(), path)
-        elif path == "/readyz":
-            reason = exporter.unready
-            self._answer(503 if reason else 200, f"{reason or 'ready'}\n".encode(), path)
-        else:
-            self._answer(404, b"here are /metrics, /livez and /readyz\n", path)
-
-    def _answer(self, status: int, body: bytes, path: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", self.types.get(path, "text/plain; charset=utf-8"))
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
-        """Scrapes are not news."""
+    def _page(self) -> Page:
+        """All that may be asked for, printed; the figures only where they are news."""
+        snapshot, until_s = self._shown
+        if self._printed is None or self._printed[0] is not snapshot:
+            process = generate_latest(self._process)
+            texts = (b"", b"") if snapshot is None else (snapshot.text(), snapshot.text(shops=False))
+            self._printed = snapshot, texts[0] + process, texts[1] + process
+        return Page(*self._printed[1:], until_s, self.unready, self.dead)

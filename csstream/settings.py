@@ -194,7 +194,19 @@ def read(
         origins[setting.name] = origin
         if found is not None:
             values[setting.attribute] = _value(setting, found, origin)
-    return Settings(**values, origins=origins)
+    settings = Settings(**values, origins=origins)
+    _refuse_impatient(settings)
+    return settings
+
+
+def _refuse_impatient(settings: Settings) -> None:
+    """A watchdog must not end a worker that the group still waits for."""
+    if settings.watchdog_after_s < settings.group_session_s:
+        raise SettingsError(
+            f"watchdog.after is {settings.watchdog_after_s:g}s ({settings.origins['watchdog.after']}), less than "
+            f"group.session, {settings.group_session_s:g}s ({settings.origins['group.session']}): it would end "
+            f"workers that the group still waits for; give watchdog.after at least {settings.group_session_s:g}s"
+        )
 
 
 def _value(setting: Setting, text: str, origin: str) -> Any:

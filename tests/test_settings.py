@@ -61,6 +61,18 @@ def test_what_does_not_fit_names_the_place_and_the_way_out(tmp_path: Path, text:
     assert "hunter2" not in str(error.value)
 
 
+def test_a_watchdog_that_would_end_a_worker_before_the_group_gives_it_up_is_refused(config: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        read({"watchdog.after": "5s"}, {})
+    assert str(error.value) == (
+        "watchdog.after is 5s (--watchdog-after), less than group.session, 6s (default): it would end workers that "
+        "the group still waits for; give watchdog.after at least 6s"
+    )
+    with pytest.raises(SettingsError, match=r"watchdog.after is 20s .* 30s \(CSSTREAM_GROUP_SESSION\)"):
+        read({}, {"CSSTREAM_GROUP_SESSION": "30s", "CSSTREAM_WATCHDOG_AFTER": "20s"}, config)
+    assert read({"watchdog.after": "6s"}, {}).watchdog_after_s == 6.0
+
+
 @pytest.mark.parametrize(
     ("environment", "says"),
     [

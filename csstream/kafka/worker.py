@@ -121,7 +121,7 @@ class Worker:
 
     async def run(self) -> None:
         """Until asked to stop. Raises `WorkerError` where Faust gives up."""
-        address = self.exporter.start(self.settings.metrics_host, self.settings.metrics_port)
+        address = self.exporter.start(self.settings.metrics_host, self.settings.metrics_port, apart=True)
         log.info(
             "worker of %s at %s, core %s; /metrics is on %s",
             self.settings.application,
@@ -252,8 +252,8 @@ class Worker:
         while True:
             began_s = time.monotonic()
             self._beats += 1
-            self._update()
             self.exporter.unready = self.unready()
+            self._update()
             took_s = time.monotonic() - began_s
             await asyncio.sleep(max(SHOW_S, 10 * took_s) - took_s)
 

@@ -4,7 +4,8 @@ import asyncio
 
 from aiohttp import web
 
-from csstream.exporter import CONTENT_TYPE, Exporter
+from csstream.exporter import Exporter
+from csstream.kiosk import CONTENT_TYPE
 from csstream.web.bearer import Bearer
 
 

@@ -1,0 +1,141 @@
+"""Scrapes of a process that is busy, frozen or gone: what the kiosk beside it says then."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from csstream.exporter import Exporter, Snapshot
+from csstream.kiosk import HUNGRY_S, Kiosk, Page, Rack
+from tests.test_exporter import get
+
+SHOPS = Snapshot(
+    {"day_consulted": [(("lamp",), 7)], "events_total": [(("cs.chat", "applied"), 5)]}, frozenset()
+)
+
+SCRAPER = """
+import sys, time, urllib.request
+print("begun", flush=True)
+worst, end = 0.0, time.monotonic() + float(sys.argv[2])
+while time.monotonic() < end:
+    asked = time.monotonic()
+    urllib.request.urlopen(sys.argv[1], timeout=9).read()
+    worst = max(worst, time.monotonic() - asked)
+print(worst)
+"""
+
+WORKER = """
+import time
+from csstream.exporter import Exporter
+print(Exporter().start(port=0, apart=True), flush=True)
+while True: time.sleep(1)
+"""
+
+
+@pytest.fixture
+def exporter() -> Iterator[tuple[Exporter, str]]:
+    """An exporter with a kiosk, and its address."""
+    found = Exporter()
+    yield found, found.start(port=0, apart=True)
+    found.stop()
+
+
+def until(address: str, says: str, status: int = 200) -> str:
+    """Ask until an answer has a text in it."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = get(address)
+        if found[0] == status and says in found[1]:
+            return found[1]
+        time.sleep(0.02)
+    raise AssertionError(f"{address} says {found}, and not {status} {says!r}")
+
+
+def test_a_scrape_does_not_wait_for_work_that_lets_nobody_else_compute(
+    exporter: tuple[Exporter, str],
+) -> None:
+    until(exporter[1], "process_cpu_seconds_total")
+    command = [sys.executable, "-c", SCRAPER, exporter[1], "2.5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as scraper:
+        assert scraper.stdout is not None
+        assert scraper.stdout.readline() == "begun\n"
+        began, numbers = time.perf_counter(), 10_000_000
+        while (held := time.perf_counter() - began) < 1:  # one call in C, which no other thread interrupts
+            began, numbers = time.perf_counter(), 2 * numbers
+            sum(range(numbers))
+        worst = float(scraper.stdout.read())
+    assert worst < held / 2, f"a scrape took {worst:.2f} s beside {held:.2f} s of work"
+
+
+def test_figures_and_health_come_through(exporter: tuple[Exporter, str]) -> None:
+    told, address = exporter
+    ready, live = (address.replace("/metrics", path) for path in ("/readyz", "/livez"))
+    until(ready, "loading", 503)
+    assert until(live, "alive") == "alive\n"
+    told.update(SHOPS)
+    text = until(address, 'csstream_day_consulted{shop="lamp"} 7\n')
+    assert "process_cpu_seconds_total" in text
+    told.unready, told.dead = None, "the event loop does not move on"
+    until(ready, "ready")
+    until(live, "the event loop does not move on", 503)
+    assert get(address.replace("/metrics", "/"))[0] == 404
+
+
+def test_a_shop_is_shown_no_longer_than_it_is_surely_ours(exporter: tuple[Exporter, str]) -> None:
+    told, address = exporter
+    told.update(SHOPS, time.monotonic() + 60)
+    until(address, "lamp")
+    told.update(SHOPS, time.monotonic() - 1)
+    deadline = time.monotonic() + 20
+    while "lamp" in (text := get(address)[1]):
+        assert time.monotonic() < deadline
+    assert 'csstream_events_total{topic="cs.chat",result="applied"} 5\n' in text, (
+        "what is the process's own goes on"
+    )
+
+
+def test_who_is_frozen_looks_frozen() -> None:
+    rack = Rack()
+    rack.page = Page(b"figures", b"own", float("inf"), None, None)
+    assert rack.answer("/metrics") == (200, b"figures")
+    rack.fed_s -= HUNGRY_S + 1
+    for path in ("/metrics", "/livez", "/readyz"):
+        status, body = rack.answer(path)
+        assert (status, body[-5:-3]) == (503, b"11"), "Prometheus takes it for down, and its alert fires"
+
+
+def test_it_ends_with_a_process_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        address = worker.stdout.readline().strip()
+        until(address, "process_cpu_seconds_total")
+        worker.send_signal(signal.SIGKILL)
+    port = int(address.removesuffix("/metrics").rsplit(":", 1)[1])
+    deadline = time.monotonic() + 20
+    while True:  # the port is free for whoever is started in its place
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        else:
+            return
+
+
+def test_one_that_somebody_ends_is_replaced() -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}/metrics"
+    kiosk = Kiosk(listening, lambda: Page(b"figures\n", b"", float("inf"), None, None))
+    try:
+        until(address, "figures")
+        first = kiosk.process
+        first.kill()
+        first.wait()
+        until(address, "figures")
+        assert kiosk.process is not first
+    finally:
+        kiosk.stop()
