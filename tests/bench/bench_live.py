@@ -19,7 +19,7 @@ from confluent_kafka import Producer
 
 from csstream.kafka.topics import ensure
 from csstream.ledgers.kafka import Connection
-from tests.bench.watched import Worker
+from tests.bench.watched import Worker, applied
 from tests.kafka.node import Node
 
 PARTITIONS = 4
@@ -259,14 +259,16 @@ def worked_off(worker: Worker, events: int) -> tuple[list[float], float]:
     scrapes = []
     while True:
         asked = time.monotonic()
-        applied = worker.applied()
-        if applied:
-            scrapes.append((time.monotonic() - asked) * 1000)
-        if applied >= events:
+        text = worker.text()
+        took_ms = (time.monotonic() - asked) * 1000
+        done = applied(text)
+        if done:
+            scrapes.append(took_ms)
+        if done >= events:
             return scrapes, time.monotonic() - began
         if time.monotonic() - began > 280:
-            raise TimeoutError(f"{applied} of {events} events applied")
-        time.sleep(0.5)
+            raise TimeoutError(f"{done} of {events} events applied")
+        time.sleep(0.2)
 
 
 def pages(seen: list[tuple[int, int, bytes]], written_ms: int) -> str:

@@ -13,6 +13,20 @@ from pathlib import Path
 from tests.kafka.node import free_ports
 
 
+def total(text: str, name: str, label: str = "") -> float:
+    """The sum of a metric's series in a scrape."""
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in text.splitlines()
+        if line.startswith((f"{name}{{", f"{name} ")) and label in line
+    )
+
+
+def applied(text: str) -> int:
+    """Events of committed steps, as a scrape tells."""
+    return int(sum(total(text, "csstream_events_total", f'result="{how}"') for how in ("applied", "late")))
+
+
 class Worker:
     """`csstream worker` in a process of its own, watched from outside."""
 
@@ -45,10 +59,7 @@ class Worker:
 
     def applied(self) -> int:
         """Events of committed steps."""
-        return int(
-            self.total("csstream_events_total", 'result="applied"')
-            + self.total("csstream_events_total", 'result="late"')
-        )
+        return applied(self.text())
 
     def said(self) -> str:
         """What it said so far."""
@@ -58,20 +69,19 @@ class Worker:
         """Of every partition so far, the seconds from its assignment until it was ready."""
         return [float(found) for found in re.findall(r"is ready after ([\d.]+) s", self.said())]
 
-    def total(self, name: str, label: str = "") -> float:
-        """The sum of a metric's series; 0 while nothing answers."""
+    def text(self) -> str:
+        """One scrape; empty while nothing answers."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
-                text = answer.read().decode()
+                return str(answer.read(), "utf-8")
         except OSError:
             if self._process.poll() is not None:
                 raise RuntimeError(f"the worker ended: {self.said()[-2000:]}") from None
-            return 0.0
-        return sum(
-            float(line.rpartition(" ")[2])
-            for line in text.splitlines()
-            if line.startswith((f"{name}{{", f"{name} ")) and label in line
-        )
+            return ""
+
+    def total(self, name: str, label: str = "") -> float:
+        """The sum of a metric's series; 0 while nothing answers."""
+        return total(self.text(), name, label)
 
     def end(self) -> None:
         """Ask it to end, and wait."""
