@@ -64,8 +64,8 @@ COLLECT = (100_000, 50, 50)
 
 
 TURN_S = 0.001
-"""How long a thread waits for its turn while another one computes. A scrape needs several turns; Python's own 5 ms made
-it three times as slow under full load, and the work is no slower for it."""
+"""How long a thread waits for its turn while another one computes. Figures are printed and records fetched in threads
+of their own; with Python's own 5 ms these take long under full load, and the work is no faster for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
