@@ -67,8 +67,7 @@ mutants: $(READY) ## break each rule of the core, one at a time: a test must not
 	$(BIN)/python -m tests.mutants
 
 CORE := calendar conversation canon audit rules scores scoreboard step chapters seen customer shop engine \
-	floor/ages floor/agent_rule floor/desk floor/feed_silent floor/floor floor/idle_online floor/midnight floor/overload \
-	floor/reply_rate floor/roster floor/scene floor/storm floor/with_waits \
+	$(filter-out %/__init__ %/rows %/rulebook, $(patsubst csstream/core/%.py,%,$(wildcard csstream/core/floor/*.py))) \
 	orders/desk orders/quiet orders/terms
 
 compiled: pure build/compiled ## the core as machine code, beside its text (needs a C compiler); csstream.core.COMPILED says so

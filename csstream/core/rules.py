@@ -223,34 +223,37 @@ def complaint(case: Accused) -> list[Alert]:
 
 @dataclass(frozen=True)
 class ComplaintRule:
-    """The rule of kind c on complaints: its name, and what it says of a case."""
+    """The rule of kind c on complaints: its name, what it is about (for the README), and what it says of a case."""
 
     name: str
+    meaning: str
     judge: Callable[[Accused], list[Alert]]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of kind c on waits: its name, and what it says of a case."""
+    """One rule of kind c on waits: its name, what it is about (for the README), and what it says of a case."""
 
     name: str
+    meaning: str
     judge: Callable[[Case], list[Alert]]
 
 
 @dataclass(frozen=True)
 class OrderRule:
-    """One rule of kind c on reminders: its name, and what it says of a case."""
+    """One rule of kind c on reminders: its name, what it is about (for the README), and what it says of a case."""
 
     name: str
+    meaning: str
     judge: Callable[[Unpaid], list[Alert]]
 
 
 RULES = (
-    Rule("wait", wait_levels),
-    Rule("closed_while_waiting", closed_while_waiting),
-    ComplaintRule("complaint", complaint),
-    OrderRule("reminder_due", reminder_due),
-    OrderRule("reminder_missed", reminder_missed),
+    Rule("wait", "a level of waiting is passed", wait_levels),
+    Rule("closed_while_waiting", "an agent closed the window on a customer who waited", closed_while_waiting),
+    ComplaintRule("complaint", "nobody has decided yet on what a customer complains of", complaint),
+    OrderRule("reminder_due", "an order is unpaid, and somebody has to remind the customer", reminder_due),
+    OrderRule("reminder_missed", "and nobody did in time", reminder_missed),
 )
 _OF_WAITS = tuple(rule for rule in RULES if isinstance(rule, Rule))
 _OF_ORDERS = tuple(rule for rule in RULES if isinstance(rule, OrderRule))

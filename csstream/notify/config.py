@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from csstream.core.floor import rulebook
 from csstream.notify.address import url_fault
 from csstream.notify.secret import Secret
 from csstream.notify.sinks import KINDS, Field, Settings, Sink, SinkKind
@@ -25,12 +26,6 @@ from csstream.policy.day_times import span
 from csstream.policy.durations import duration_ms
 from csstream.policy.key_lines import KeyLines
 from csstream.policy.mistakes import nearest, quoted
-
-RULES = (
-    "wait", "closed_while_waiting", "complaint", "reminder_due", "reminder_missed", "overload", "idle_online",
-    "hung_with_waits", "offline_with_waits", "midnight", "reply_rate", "feed_silent", "storm",
-)  # fmt: skip
-"""The rules of SPEC 8 that a route may name."""
 
 TOP = ("language", "timezone", "wall_url", "sinks", "routes")
 OF_SINK = (
@@ -275,8 +270,8 @@ def _routes(reader: _Reader, value: object, sinks: tuple[str, ...]) -> list[Rout
             if name and name not in sinks:
                 reader.wrong(f"{path}sinks[{at}]", f"is no sink: {nearest(name, sinks) if sinks else 'none'}")
         for at, name in enumerate(lists.get("rules", ())):
-            if name and not set(name) & set("*?[") and name not in RULES:
-                reader.wrong(f"{path}rules[{at}]", f"is no rule: {nearest(name, RULES)}")
+            if name and not set(name) & set("*?[") and name not in rulebook.all_names():
+                reader.wrong(f"{path}rules[{at}]", f"is no rule: {nearest(name, rulebook.all_names())}")
         severity = reader.one_of(table.get("severity", "info"), f"{path}severity", SEVERITIES)
         routes.append(Route(severity=severity, **{"sinks": (), **lists}))
     return routes

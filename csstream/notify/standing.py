@@ -8,13 +8,9 @@ looked up by what an alert is of, never by going through all that stand.
 from collections.abc import Iterable, Iterator, Mapping
 
 from csstream.core.alert import Alert
+from csstream.core.floor import rulebook
 from csstream.notify.marks import Kept
 from csstream.notify.message import severity_rank, wait_of
-
-BY_THE_FEED = frozenset(
-    {"wait", "reply_rate", "overload", "idle_online", "hung_with_waits", "offline_with_waits"}
-)
-"""Rules that a silent feed makes meaningless: waits, the reply rate and those of an agent."""
 
 _ABOVE_STORMS = severity_rank("breach")
 
@@ -23,6 +19,7 @@ class Standing:
     """Every alert that is kept, by id, and by what it inhibits."""
 
     def __init__(self, kept: Iterable[Kept] = ()) -> None:
+        self._by_feed = {"wait", *rulebook.by_feed()}
         self._kept: dict[str, Kept] = {}
         self._levels: dict[str, dict[str, Kept]] = {}  # by wait
         self._storms: dict[str, dict[str, Alert]] = {}  # by shop
@@ -72,7 +69,7 @@ class Standing:
 
     def inhibited(self, alert: Alert) -> bool:
         """Whether another alert that stands speaks for this one now."""
-        if alert.rule in BY_THE_FEED and self._silent.get(alert.shop):
+        if alert.rule in self._by_feed and self._silent.get(alert.shop):
             return True
         return any(kept.alert.state == "firing" for kept in self.higher(alert))
 

@@ -22,8 +22,7 @@ import msgspec
 
 from csstream import __version__
 from csstream.core.facts import Wait
-from csstream.core.floor.rulebook import FLOOR_RULES
-from csstream.core.rules import RULES
+from csstream.core.floor import rulebook
 from csstream.events import Profile, Shift
 from csstream.policy import Policy, describe
 from csstream.replay.crew import Crew, Piece
@@ -403,8 +402,7 @@ class _Replay:
         ]
 
     def _note(self, rejected: Mapping[str, int]) -> None:
-        rules = ", ".join([*(rule.name for rule in RULES), *FLOOR_RULES])
-        self.notes.append(f"Alert rules in alerts.jsonl: {rules}.")
+        self.notes.append(f"Alert rules in alerts.jsonl: {', '.join(rulebook.all_names())}.")
         if rejected and not self.events:
             self.notes.append(
                 "No line is an event of the wire format; a foreign log is turned into events by `csstream import`."

@@ -12,7 +12,7 @@ from csstream.core.alert import Alert
 from csstream.core.audit import Auditor
 from csstream.core.engine import Engine, Process, Record, Step
 from csstream.core.facts import AnyFact, Order
-from csstream.core.floor.rulebook import FLOOR_RULES
+from csstream.core.floor import rulebook
 from csstream.core.scoreboard import Scoreboard
 from csstream.events import TOPIC_OF, Event, Reject, decode
 from csstream.ledgers import FencedError
@@ -215,7 +215,7 @@ def seen_both(one: Life, two: Life, policy: Policy) -> tuple[Audit, Audit]:
 
 def forget_states(audit: Audit) -> None:
     """Leave out the alerts of a state."""
-    audit.alerts = [alert for alert in audit.alerts if alert["rule"] not in FLOOR_RULES]
+    audit.alerts = [alert for alert in audit.alerts if alert["rule"] not in rulebook.names()]
 
 
 def replayed(life: Life, policy: Policy) -> Audit:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from csstream.core.audit import Auditor
 from csstream.core.engine import Record
 from csstream.core.facts import AnyFact
-from csstream.core.floor.rulebook import FLOOR_RULES
+from csstream.core.floor import rulebook
 from csstream.core.scoreboard import Scoreboard
 from csstream.core.scores import COUNTS, Scores
 from csstream.ledgers.memory import Fault
@@ -188,11 +188,11 @@ def test_law_7_holds_for_alerts_of_a_state_where_nothing_comes_in_late(
     policy = POLICIES["small shop"]
     quiet = [Cut(cut.records, None, cut.budget) for cut in cuts]
     life = live(records_of(log), policy, quiet, faults, end_ms=max(event["ts"] for event in log) + 400_000)
-    states = [alert for alert in life.store.alerts if alert.rule in FLOOR_RULES]
-    found = shaped((), [alert for alert in life.alerts() if alert.rule in FLOOR_RULES], Auditor(policy))
+    states = [alert for alert in life.store.alerts if alert.rule in rulebook.names()]
+    found = shaped((), [alert for alert in life.alerts() if alert.rule in rulebook.names()], Auditor(policy))
     if on_time(life):
         expected = told(life.accepted, policy, life.clocks).alerts
-        assert found.alerts == [alert for alert in expected if alert["rule"] in FLOOR_RULES]
+        assert found.alerts == [alert for alert in expected if alert["rule"] in rulebook.names()]
     published = Counter((alert.alert, alert.state) for alert in states)
     assert set(published.values()) <= {1}, "fired once, ended once"
     assert not any(alert.state == "retracted" for alert in states), "a state is never corrected"
@@ -202,7 +202,7 @@ def test_law_7_holds_for_alerts_of_a_state_where_nothing_comes_in_late(
 @many
 def test_what_has_ended_is_the_same_however_the_log_goes_on(log: Any, at: int) -> None:
     policy = POLICIES["small shop"]
-    before = [alert for alert in program(log[:at], policy).alerts if alert["rule"] in FLOOR_RULES]
+    before = [alert for alert in program(log[:at], policy).alerts if alert["rule"] in rulebook.names()]
     whole = {alert["alert"]: alert for alert in program(log, policy).alerts}
     for alert in before:
         known = whole[alert["alert"]]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from csstream.core import rules
-from csstream.notify.config import RULES, ConfigError, load
+from csstream.core.floor import rulebook
+from csstream.notify.config import ConfigError, load
 from csstream.notify.sinks import KINDS
 from tests.notify.service import Service
 
@@ -149,8 +150,12 @@ def test_what_is_probably_not_meant_is_told_too(folder: Path) -> None:
     assert "sinks.b: no route leads to it" in doubts
 
 
-def test_a_route_may_name_every_rule_of_the_core() -> None:
-    assert {rule.name for rule in rules.RULES} <= set(RULES)
+def test_a_route_may_name_every_rule_of_the_core(folder: Path) -> None:
+    names = rulebook.all_names()
+    assert {rule.name for rule in rules.RULES} < set(names)
+    route = f'[sinks.a]\nkind = "console"\n[[routes]]\nsinks = ["a"]\nrules = {list(names)}'
+    (folder / "notify.toml").write_text(route, "utf-8")
+    assert load(folder / "notify.toml").routes[0].rules == names
 
 
 def test_every_kind_of_sink_can_be_made_from_what_it_asks_for(folder: Path) -> None:

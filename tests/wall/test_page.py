@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.core.floor.test_rules_of_a_state import CROWD
+from tests.core.floor.seen import CROWD
 from tests.laws.notation import at
 from tests.wall.room import EVENING_MS, TOKEN, Room
 

@@ -30,16 +30,9 @@ class Desk:
         self.changed = False
         """Whether there is anything new in what a row keeps of him."""
         self.sure_ms = -1
-        """Up to then his overload goes on, whoever of those who wait is answered."""
+        """Up to then his guests alone keep an overload up, whoever of those who wait is answered."""
         self.due = NEVER
         """The next instant at which somebody comes to look at him."""
-
-    def restless(self, t: int, few: int) -> bool:
-        """Whether an alert of his may end at `t` because he has one customer less; with more than `few` waits an overload goes on."""
-        standing = self.standing
-        if len(standing) == 1 and "overload" in standing:
-            return len(self.legs) <= few and t >= self.sure_ms
-        return bool(standing)
 
     def sign(self, state: str, t: int) -> bool:
         """He says at `t` what he is; whether that is anything new."""

@@ -3,23 +3,22 @@
 The due moves with every event, so it is not moved at all: an old one comes, finds news, and is set anew.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from csstream.core.alert import Alert
 from csstream.core.conversation import NEVER
-from csstream.core.floor.scene import RULE, Scene
+from csstream.core.floor.shop_rule import ShopRule
 
 
-class FeedSilent:
+class FeedSilent(ShopRule):
     """The rule in one shop."""
 
     name: ClassVar[str] = "feed_silent"
+    meaning: ClassVar[str] = "nothing comes from a shop on duty"
 
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.alert: Alert | None = None
+    def duty(self) -> None:
+        """When somebody should be there may be another time."""
+        self.call()
 
-    @property
     def heard(self) -> bool:
         """Whether an event has come in since the alert that stands."""
         return self.alert is not None and self.scene.newest_ms > self.alert.ts
@@ -34,14 +33,22 @@ class FeedSilent:
             (stretch for stretch in scene.roster.stretches() if stretch[0] <= t < stretch[1]), None
         )
         newest = scene.newest_ms
-        if alert is not None and (self.heard or rostered is None):
-            scene.end(alert, t, "cleared" if self.heard else "passed")
+        if alert is not None and (self.heard() or rostered is None):
+            scene.end(alert, t, "cleared" if self.heard() else "passed")
             self.alert = alert = None
         elif alert is None and rostered is not None and max(newest, rostered[0]) + over <= t:
             self._fire(t)
-        self.remind(t)
+        self._come_back(t)
 
-    def due(self, t: int) -> int:
+    def real_due(self, due: int, _key: str) -> int:
+        """Events have moved it on."""
+        return self._due(due - 1)
+
+    def resume(self, _kept: Any, t: int) -> None:
+        """Go on at `t`."""
+        self._come_back(t - 1)
+
+    def _due(self, t: int) -> int:
         """The next instant after `t` at which it may begin or end by itself."""
         over = self.scene.policy.feed_silent_over_ms
         if over is None:
@@ -53,11 +60,10 @@ class FeedSilent:
         dues = ((max(newest, start) + over, end) for start, end in ahead)
         return next((due for due, end in dues if t < due < end), NEVER)
 
-    def remind(self, t: int) -> None:
-        """Come back at the next instant after `t`."""
-        due = self.due(t)
+    def _come_back(self, t: int) -> None:
+        due = self._due(t)
         if due < NEVER:
-            self.scene.remind(due, RULE, self.name)
+            self.remind(due)
 
     def _fire(self, t: int) -> None:
         scene = self.scene

@@ -2,32 +2,38 @@
 
 An instant is judged once, after everything that happened in its millisecond and when time has gone past it. Only what
 an instant has stirred is judged: the agents whom a change or a due concerns, and the rules of the shop that asked to
-be called. A condition is a function of the state, so looking once more than needed changes nothing.
+be called. A condition is a function of the state, so looking once more than needed changes nothing. Which rules there
+are the rulebook alone says: none of them is known here.
 
 What comes in for an instant that is past counts from the instant under way: nothing here is ever corrected.
 """
 
 import heapq
 from collections.abc import Iterable
+from typing import Any
 
 from csstream.core.alert import Alert
 from csstream.core.calendar import Calendar
 from csstream.core.changes import Change, OpenWait, Rota, Sign, Turn, View, Word
 from csstream.core.conversation import NEVER
-from csstream.core.floor.agent_rule import AgentRule
+from csstream.core.floor import rulebook
+from csstream.core.floor.agent_rule import AgentRule, never
 from csstream.core.floor.ages import Ages
 from csstream.core.floor.desk import Desk
-from csstream.core.floor.feed_silent import FeedSilent
-from csstream.core.floor.midnight import Midnight
-from csstream.core.floor.overload import OVER_MS, OVERLOAD
-from csstream.core.floor.reply_rate import FRESH, REPLIED, ReplyRate
-from csstream.core.floor.rulebook import AGENT_RULES, FLOOR_RULES
-from csstream.core.floor.scene import DESK, SETTLE, Scene, first_messages
-from csstream.core.floor.storm import Storm
+from csstream.core.floor.scene import DESK, Scene, first_messages
+from csstream.core.floor.shop_rule import ShopRule
 from csstream.core.rules import GroupOf
 from csstream.policy import Policy
 
-_DUES = tuple(rule.due for rule in AGENT_RULES)
+
+class Restored:
+    """What the rows say of the instant under way and of the rules of the shop, until `Floor.resume`."""
+
+    def __init__(self) -> None:
+        self.stirred: dict[str, str] = {}
+        self.called: list[str] = []
+        self.standing: dict[str, Alert] = {}
+        self.kept: dict[str, Any] = {}
 
 
 class Floor:
@@ -37,19 +43,26 @@ class Floor:
         self.scene = scene = Scene(policy, calendar, shop, group_of)
         self.now = -1
         """The instant under way (epoch ms): what happened in it is known, and it is not judged yet."""
-        self.midnight = Midnight(scene)
-        self.reply_rate = ReplyRate(scene)
-        self.feed_silent = FeedSilent(scene)
-        self.storm = Storm(scene)
-        self.shop_rules = self.midnight, self.reply_rate, self.feed_silent, self.storm
-        self._rules = {rule.name: rule for rule in self.shop_rules}
-        self._over_30 = Ages(OVER_MS, scene.waits)
-        same = policy.storm_over_ms == OVER_MS
-        self._crossing = self._over_30 if same else Ages(policy.storm_over_ms, scene.waits)
+        self.agent_rules = [*rulebook.AGENT_RULES]
+        self._dues = [rule.due for rule in self.agent_rules]
+        self._on_agents = {rule.name: rule for rule in self.agent_rules}
+        self._on_guests = [rule for rule in self.agent_rules if rule.crowded is not never]
+        self._full = {rule.name for rule in self.agent_rules if rule.full}
+        self.shop_rules = [rule(scene) for rule in rulebook.SHOP_RULES]
+        for place, rule in enumerate(self.shop_rules):
+            rule.place = place
+        self._on_views = self._told("see")
+        self._on_waits = self._told("moved")
+        self._on_duty = self._told("duty")
+        self._on_events = self._told("heard")
+        ages = {rule.age_ms for rule in self.agent_rules} | {rule.age_ms for rule in self.shop_rules}
+        self._ages = [Ages(age_ms, scene.waits) for age_ms in sorted(ages - {0})]
         self._stirred: dict[Desk, str] = {}  # and the greatest id of the events that did it
-        self._called: set[str] = set()
-        self.restored: tuple[dict[str, str], list[str]] = {}, []
-        """What a row says the instant under way has stirred and called, until `resume`."""
+        self.restored = Restored()
+
+    def _told(self, what: str) -> list[ShopRule]:
+        """The rules of the shop that want to be told of something."""
+        return [rule for rule in self.shop_rules if getattr(type(rule), what) is not getattr(ShopRule, what)]
 
     # ---- in ---------------------------------------------------------------------------------------------
 
@@ -96,15 +109,17 @@ class Floor:
                 assert isinstance(change, Rota)
                 shift = change.start, change.end, t, event
                 scene.roster.announce(change.agent, change.shift, shift)
-                self._call("feed_silent")
+                self._duty()
 
     def pass_time(self, clock: int) -> None:
         """Judge every instant before `clock`, which is under way then."""
         if clock <= self.now:
             return
-        if self.feed_silent.heard:
-            self._called.add("feed_silent")
-        due = self.now if self._stirred or self._called else self._next_due(clock)
+        scene = self.scene
+        for rule in self._on_events:
+            if rule.alert is not None and rule.heard():
+                rule.call()
+        due = self.now if self._stirred or scene.called else self._next_due(clock)
         if due <= self.now:
             self._judge(self.now)
             due = self._next_due(clock)
@@ -113,15 +128,16 @@ class Floor:
             self._judge(due)
             due = self._next_due(clock)
         self._come_to(clock)
-        if self._called or self.feed_silent.alert is not None:
-            self.scene.look_ms = clock
-        else:
-            self.scene.look_ms = min(due, self.scene.dues[0][0])
+        listening = [rule for rule in self._on_events if rule.alert is not None]
+        scene.look_ms = clock if scene.called or listening else min(due, scene.dues[0][0])
 
     def next_due(self) -> int:
         """The next instant at which time alone may change something; the same for a floor made from the rows."""
-        if self._stirred or self._called or self.feed_silent.heard:
+        if self._stirred or self.scene.called:
             return self.now
+        for rule in self._on_events:
+            if rule.alert is not None and rule.heard():
+                return self.now
         return self._next_due(NEVER)
 
     def _drop_stale_dues(self, limit: int) -> None:
@@ -129,34 +145,29 @@ class Floor:
         scene = self.scene
         dues = scene.dues
         while dues[0][0] < limit:
-            due, kind, key = dues[0]
-            real = due
-            if kind == SETTLE:
-                seen = self.reply_rate.seen.get(key)
-                if seen is None or seen[2] != FRESH or seen[0] + scene.policy.reply_rate_settle_ms != due:
-                    real = NEVER
-            elif kind == DESK:
+            due, whom, key = dues[0]
+            if whom == DESK:
                 desk = scene.desks[key]
                 real = NEVER if desk.due != due else self._due_of(desk, due - 1)
                 desk.due = min(desk.due, real) if desk.due != due else real
-            elif key == self.feed_silent.name:
-                real = self.feed_silent.due(due - 1)
-            elif key == self.storm.name and (self.storm.alert is None or self.storm.block_end != due):
-                real = NEVER
+            else:
+                real = self.shop_rules[whom].real_due(due, key)
             if real == due:
                 return
             heapq.heappop(dues)
             if real < NEVER:
-                scene.remind(real, kind, key)
+                scene.remind(real, whom, key)
 
     def _due_of(self, desk: Desk, t: int) -> int:
-        return min([due(self.scene, desk, t) for due in _DUES])
+        return min([due(self.scene, desk, t) for due in self._dues])
 
     def _next_due(self, limit: int) -> int:
         """The next due; exact if it lies before `limit`."""
         self._drop_stale_dues(limit)
-        due = min(self.scene.dues[0][0], self._over_30.next_due())
-        return due if self._crossing is self._over_30 else min(due, self._crossing.next_due())
+        due = self.scene.dues[0][0]
+        for ages in self._ages:
+            due = min(due, ages.next_due())
+        return due
 
     def take_news(self) -> list[tuple[Alert, bool]]:
         """Alerts that began or ended since the last call, and whether an earlier record of each was given out."""
@@ -166,12 +177,12 @@ class Floor:
 
     def standing(self) -> dict[str, int]:
         """How many alerts of each rule stand."""
-        found = dict.fromkeys(FLOOR_RULES, 0)
+        found = dict.fromkeys([rule.name for rule in self.agent_rules], 0)
         for desk in self.scene.desks.values():
             for rule in desk.standing:
                 found[rule] += 1
         for shop_rule in self.shop_rules:
-            found[shop_rule.name] += shop_rule.alert is not None
+            found[shop_rule.name] = int(shop_rule.alert is not None)
         return found
 
     # ---- a restart --------------------------------------------------------------------------------------
@@ -182,33 +193,32 @@ class Floor:
 
     def called(self) -> list[str]:
         """The rules of the shop that are to be judged at the instant under way."""
-        return sorted(self._called)
+        return sorted(self.scene.called)
+
+    def kept(self) -> dict[str, Any]:
+        """What rules of the shop keep over a restart, by rule."""
+        kept = {rule.name: rule.kept() for rule in self.shop_rules}
+        return {name: its_own for name, its_own in kept.items() if its_own is not None}
 
     def resume(self, views: Iterable[View]) -> None:
         """Go on at the instant under way, with what is restored and with the customers as they are."""
-        scene, now = self.scene, self.now
+        scene, now, restored = self.scene, self.now, self.restored
         scene.day = scene.calendar.day(now)
-        self.midnight.begin_day(now)
-        self.reply_rate.begin_day(now)
-        midnight, self.midnight.alert = self.midnight.alert, None
-        rate_event = self.reply_rate.event
+        for rule in self.shop_rules:
+            rule.begin_day(now)
         for view in views:
             self._see(view)
-        self.reply_rate.event = rate_event
-        self.midnight.alert = midnight
-        if midnight is not None:
-            self.midnight.held = {c for c, wait in scene.waits.items() if wait.since <= midnight.ts}
-        if self.storm.alert is not None:
-            self.storm.remind()
-        self.feed_silent.remind(now - 1)
+        for rule in self.shop_rules:
+            rule.alert = restored.standing.get(rule.name)
+            rule.resume(restored.kept.get(rule.name), now)
         for desk in scene.desks.values():
             desk.due = self._due_of(desk, now - 1)
             if desk.due < NEVER:
                 scene.remind(desk.due, DESK, desk.agent)
-        stirred, called = self.restored
-        self._stirred = {scene.desks[agent]: event for agent, event in stirred.items()}
-        self._called = set(called)
+        self._stirred = {scene.desks[agent]: event for agent, event in restored.stirred.items()}
+        scene.called = set(restored.called)
         scene.look_ms = now
+        self.restored = Restored()
 
     # ---- what happened ----------------------------------------------------------------------------------
 
@@ -217,9 +227,8 @@ class Floor:
         scene = self.scene
         if t >= scene.day.end_ms:
             scene.day = scene.calendar.day(t)
-            self.midnight.begin_day(t)
-            self.reply_rate.begin_day(t)
-            self._called.update(("midnight", "reply_rate"))
+            for rule in self.shop_rules:
+                rule.begin_day(t)
             self._let_go(t)
 
     def _let_go(self, t: int) -> None:
@@ -240,18 +249,14 @@ class Floor:
             self._stirred[desk] = event
             self.scene.look_ms = self.now
 
-    def _call(self, rule: str) -> None:
-        """A rule of the shop is to be judged at this instant."""
-        self._called.add(rule)
-        self.scene.look_ms = self.now
-
     def _sent(self, agent: str, t: int, event: str) -> None:
         desk = self.scene.desk(agent)
         if t > desk.sent_ms:
             desk.sent_ms = t
             desk.changed = True
-            if "idle_online" in desk.standing:
-                self._stir(desk, event)
+            for name in desk.standing:
+                if self._on_agents[name].ends_by_word:
+                    self._stir(desk, event)
 
     def _return(self, customer: str, event: str) -> None:
         """A guest who had fallen silent is back."""
@@ -261,8 +266,9 @@ class Floor:
     def _welcome(self, desk: Desk, customer: str, event: str) -> None:
         """An agent has one guest more."""
         desk.guests.add(customer)
-        if OVERLOAD.name not in desk.standing and self._crowded(desk):
-            self._stir(desk, event)
+        for rule in self._on_guests:
+            if rule.name not in desk.standing and rule.crowded(self.scene, desk, self.now):
+                self._stir(desk, event)
 
     def _miss(self, desk: Desk, event: str) -> None:
         """An agent has one guest less, or for a shorter time."""
@@ -284,16 +290,8 @@ class Floor:
         if view.last < last:  # a mark has taken his last message
             for agent in received:
                 self._miss(scene.desks[agent], event)
-        rate = self.reply_rate
-        seen = rate.seen.get(customer)
-        told = (
-            seen is not None
-            and seen[0] == view.wrote
-            and seen[1] == view.first
-            and view.replied == (seen[2] == REPLIED)
-        )
-        if not told and rate.see(customer, view.wrote, view.first, view.replied, self.now, event):
-            self._call(rate.name)
+        for rule in self._on_views:
+            rule.see(view, self.now)
 
     def _wait(self, customer: str, wait: OpenWait | None, event: str) -> None:
         """A customer's wait may be another, have another holder, or have ended."""
@@ -304,7 +302,8 @@ class Floor:
         if before is not None and before.holder is not None and not before.closing:
             desk = scene.desks[before.holder]
             del desk.legs[customer]
-            if desk.restless(self.now, scene.few_waits):
+            standing = desk.standing
+            if standing and any(self._on_agents[n].lessened(scene, desk, self.now) for n in standing):
                 self._stir(desk, event)
         if wait is None:
             del scene.waits[customer]
@@ -312,44 +311,29 @@ class Floor:
             scene.waits[customer] = wait
             if not wait.closing:
                 if wait.holder is not None:
-                    self._take(scene.desk(wait.holder), customer, wait, event)
+                    desk = scene.desk(wait.holder)
+                    desk.legs[customer] = wait
+                    self._gain(desk, wait, event)
                 if before is None or before.closing or before.since != wait.since:
-                    due = self._over_30.expect(customer, wait.since, self.now)
-                    if self._crossing is not self._over_30:
-                        due = min(due, self._crossing.expect(customer, wait.since, self.now))
-                    scene.look_ms = min(scene.look_ms, due)
-        if self.midnight.alert is not None and self.midnight.moved(customer, wait):
-            self._call("midnight")
+                    for ages in self._ages:
+                        scene.look_ms = min(scene.look_ms, ages.expect(customer, wait.since, self.now))
+        for rule in self._on_waits:
+            rule.moved(customer, wait)
 
-    def _take(self, desk: Desk, customer: str, wait: OpenWait, event: str) -> None:
+    def _gain(self, desk: Desk, wait: OpenWait, event: str) -> None:
         """An agent gets a waiting customer: what that can bring about at once is judged, and what it may in time."""
-        desk.legs[customer] = wait
-        policy = self.scene.policy
-        waits = len(desk.legs)
-        if OVERLOAD.name not in desk.standing and (
-            waits >= policy.overload_open_waits
-            or (waits >= policy.overload_over_30 and wait.since + OVER_MS <= self.now)
-            or self._crowded(desk)
-        ):
-            self._stir(desk, event)
-        elif desk.spell:
-            if desk.spell == "online":
-                silent = max(desk.sent_ms, desk.spell_ms) + policy.idle_online_silent_ms
-                due = max(wait.leg_from + policy.idle_online_wait_ms, silent)
-            else:
-                due = wait.leg_from + policy.with_waits_over_ms
-            if due <= self.now:  # a mark has given him back what he had long ago: no due lies in the past
-                self._stir(desk, event)
-            elif due < desk.due:
-                desk.due = due
-                self.scene.remind(due, DESK, desk.agent)
-
-    def _crowded(self, desk: Desk) -> bool:
-        """Whether an agent has reached his capacity."""
-        guests, legs = desk.guests, desk.legs
-        if len(guests) + len(legs) < desk.capacity:
-            return False
-        return len(self.scene.present(desk, self.now) | legs.keys()) >= desk.capacity
+        scene, now, standing = self.scene, self.now, desk.standing
+        due = desk.due
+        for rule in self.agent_rules:
+            if rule.name not in standing:
+                begins = rule.gained(scene, desk, wait, now)
+                if begins <= now:  # also long ago: a mark may have given him back what he had then
+                    self._stir(desk, event)
+                    return
+                due = min(due, begins)
+        if due < desk.due:
+            desk.due = due
+            scene.remind(due, DESK, desk.agent)
 
     def _receive(
         self, customer: str, known: tuple[str, ...], received: tuple[str, ...], silent: bool, event: str
@@ -385,7 +369,11 @@ class Floor:
         if sign.capacity is not None:
             desk.capacity = sign.capacity
         self._stir(desk, sign.event)
-        self._call("feed_silent")
+        self._duty()
+
+    def _duty(self) -> None:
+        for rule in self._on_duty:
+            rule.duty()
 
     # ---- judging ----------------------------------------------------------------------------------------
 
@@ -393,44 +381,48 @@ class Floor:
         scene = self.scene
         dues = scene.dues
         while dues[0][0] <= t:
-            _, kind, key = heapq.heappop(dues)
-            if kind == SETTLE:
-                if self.reply_rate.settle(key, t):
-                    self._called.add("reply_rate")
-            elif kind == DESK:
+            _, whom, key = heapq.heappop(dues)
+            if whom == DESK:
                 desk = scene.desks[key]
                 desk.due = NEVER
                 self._stir(desk, "")
             else:
-                self._called.add(key)
-        reached = self._over_30.reach(t)
-        for customer in reached:
-            holder = scene.waits[customer].holder
-            if holder is not None:
-                desk = scene.desks[holder]
-                if len(desk.legs) >= scene.policy.overload_over_30 and OVERLOAD.name not in desk.standing:
-                    self._stir(desk, "")
-        crossed = reached if self._crossing is self._over_30 else self._crossing.reach(t)
-        if crossed:
-            self.storm.crossed = len(crossed)
-            self._called.add("storm")
+                self.shop_rules[whom].come(key, t)
+        for ages in self._ages:
+            reached = ages.reach(t)
+            if reached:
+                self._reached(ages.age_ms, reached)
         if self._stirred:
             self._judge_desks(t)
-        if self._called:
+        called = scene.called
+        if called:
+            scene.called = set()
             scene.roster.settle(t)
-            for name in self._called:
-                self._rules[name].judge(t)
-            self._called.clear()
+            for rule in self.shop_rules:
+                if rule.name in called:
+                    rule.judge(t)
+
+    def _reached(self, age_ms: int, customers: list[str]) -> None:
+        """Waits reach an age: whom that concerns is judged."""
+        scene, now = self.scene, self.now
+        for shop_rule in self.shop_rules:
+            if shop_rule.age_ms == age_ms:
+                shop_rule.reached(customers)
+        rules = [rule for rule in self.agent_rules if rule.age_ms == age_ms]
+        for customer in customers:
+            wait = scene.waits[customer]
+            if wait.holder is not None:
+                desk = scene.desks[wait.holder]
+                for rule in rules:
+                    if rule.name not in desk.standing and rule.gained(scene, desk, wait, now) <= now:
+                        self._stir(desk, "")
 
     def _judge_desks(self, t: int) -> None:
         scene = self.scene
-        judged: list[Desk] = []
         begun: list[tuple[AgentRule, Desk, str]] = []
-        for desk, event in self._stirred.items():
-            if not desk.legs and not desk.standing and len(desk.guests) < max(desk.capacity, 1):
-                continue  # nobody waits, nothing stands
-            judged.append(desk)
-            for rule in AGENT_RULES:
+        stirred, self._stirred = self._stirred, {}
+        for desk, event in stirred.items():
+            for rule in self.agent_rules:
                 alert = desk.standing.get(rule.name)
                 if rule.holds(scene, desk, t, alert is not None):
                     if alert is None:
@@ -439,8 +431,7 @@ class Floor:
                     scene.end(alert, t)
                     del desk.standing[rule.name]
                     desk.changed = True
-        self._stirred = {}
-        overloaded = {desk for rule, desk, _ in begun if rule is OVERLOAD}
+        full = {desk for rule, desk, _ in begun if rule.full}
         for rule, desk, event in begun:
             concerned = rule.waits(scene, desk, t)
             desk.standing[rule.name] = alert = scene.fire(
@@ -452,17 +443,17 @@ class Floor:
                 rule.value(scene, desk, t),
                 first_messages(concerned, event),
                 desk.agent,
-                self._divert(desk, t, overloaded),
+                self._divert(desk, t, full),
             )
             alert.summary = rule.summary(alert)
             desk.changed = True
-        for desk in judged:
+        for desk in stirred:
             due = self._due_of(desk, t)
             if due < desk.due:
                 desk.due = due
                 scene.remind(due, DESK, desk.agent)
 
-    def _divert(self, busy: Desk, t: int, overloaded: set[Desk]) -> str | None:
+    def _divert(self, busy: Desk, t: int, full: set[Desk]) -> str | None:
         """Who of the agent's group takes new customers instead (SPEC 8, `divert_to`)."""
         scene = self.scene
         group = scene.group_of(busy.agent, t)
@@ -471,8 +462,8 @@ class Floor:
             for desk in scene.desks.values()
             if desk.spell == "online"
             and desk is not busy
-            and desk not in overloaded
-            and OVERLOAD.name not in desk.standing
+            and desk not in full
+            and self._full.isdisjoint(desk.standing)
             and scene.group_of(desk.agent, t) == group
         ]
         return min(free)[2] if free else None

@@ -3,7 +3,7 @@
 from csstream.core.alert import Alert
 from csstream.core.changes import OpenWait
 from csstream.core.conversation import NEVER
-from csstream.core.floor.agent_rule import AgentRule, divert
+from csstream.core.floor.agent_rule import AgentRule, divert, never
 from csstream.core.floor.desk import Desk
 from csstream.core.floor.scene import Scene
 
@@ -27,6 +27,14 @@ def _due(scene: Scene, desk: Desk, t: int) -> int:
     return begins if begins > t else NEVER
 
 
+def _gained(scene: Scene, desk: Desk, wait: OpenWait, _t: int) -> int:
+    if desk.spell != "online":
+        return NEVER
+    policy = scene.policy
+    silent = max(desk.sent_ms, desk.spell_ms) + policy.idle_online_silent_ms
+    return max(wait.leg_from + policy.idle_online_wait_ms, silent)
+
+
 def _value(_scene: Scene, desk: Desk, t: int) -> dict[str, int]:
     return {"silent_ms": t - max(desk.spell_ms, desk.sent_ms), "leg_ms": t - desk.oldest_leg_ms}
 
@@ -45,4 +53,7 @@ def _summary(alert: Alert) -> dict[str, str]:
     }
 
 
-IDLE_ONLINE = AgentRule("idle_online", "warning", _holds, _due, _value, _waits, _summary)
+IDLE_ONLINE = AgentRule(
+    "idle_online", "warning", "signed on, silent, and customers wait", _holds, _due, _value, _waits, _summary,
+    gained=_gained, crowded=never,
+)  # fmt: skip

@@ -4,41 +4,50 @@ Each mark of `midnight.at` looks at the customers who wait then; later ones are 
 who of them still waits.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from csstream.core.alert import Alert
 from csstream.core.changes import OpenWait
-from csstream.core.floor.scene import RULE, Scene, first_messages
+from csstream.core.floor.scene import Scene, first_messages
+from csstream.core.floor.shop_rule import ShopRule
 
 
-class Midnight:
+class Midnight(ShopRule):
     """The rule in one shop."""
 
     name: ClassVar[str] = "midnight"
+    meaning: ClassVar[str] = "who is unanswered shortly before the day ends"
 
     def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.alert: Alert | None = None
+        super().__init__(scene)
         self.held: set[str] = set()
         """Customers whose wait holds the alert that stands."""
         self._marks: dict[int, int] = {}  # instants of this day: time of day
 
     def begin_day(self, t: int) -> None:
-        """A local day begins, or is entered at `t`."""
+        """Its marks lie ahead; what stands of the day before ends."""
         scene = self.scene
         self._marks = {scene.calendar.instant(t, mark): mark for mark in scene.policy.midnight_at}
         for instant in self._marks:
             if instant >= t:
-                scene.remind(instant, RULE, self.name)
+                self.remind(instant)
+        self.call()
 
-    def moved(self, customer: str, wait: OpenWait | None) -> bool:
-        """A customer's wait has changed; whether the alert that stands is held by nobody now."""
-        assert self.alert is not None
+    def moved(self, customer: str, wait: OpenWait | None) -> None:
+        """Who is answered holds the alert no more; it is judged once nobody does."""
+        if self.alert is None:
+            return
         if wait is None or wait.since > self.alert.ts:
             self.held.discard(customer)
         else:
             self.held.add(customer)
-        return not self.held
+        if not self.held:
+            self.call()
+
+    def resume(self, _kept: Any, _t: int) -> None:
+        """Those who waited at the mark, and wait, hold the alert."""
+        alert = self.alert
+        if alert is not None:
+            self.held = {customer for customer, wait in self.scene.waits.items() if wait.since <= alert.ts}
 
     def judge(self, t: int) -> None:
         """Judge the rule at `t`."""

@@ -11,6 +11,7 @@ from csstream.core.floor.agent_rule import AgentRule, divert
 from csstream.core.floor.desk import Desk
 from csstream.core.floor.scene import Scene
 
+NAME = "overload"
 OVER_MS = 30_000
 """`over_30`: waits over it on the customer clock."""
 
@@ -50,9 +51,31 @@ def _certainty(scene: Scene, desk: Desk, t: int) -> tuple[bool, int]:
     return scene.concurrent(desk, t) > few, -1
 
 
+def _gained(scene: Scene, desk: Desk, wait: OpenWait, t: int) -> int:
+    policy, waits = scene.policy, len(desk.legs)
+    if (
+        waits >= policy.overload_open_waits
+        or (waits >= policy.overload_over_30 and wait.since + OVER_MS <= t)
+        or _crowded(scene, desk, t)
+    ):
+        return t
+    return NEVER
+
+
+def _crowded(scene: Scene, desk: Desk, t: int) -> bool:
+    legs, capacity = desk.legs, desk.capacity
+    if len(desk.guests) + len(legs) < capacity:
+        return False
+    return len(scene.present(desk, t) | legs.keys()) >= capacity
+
+
+def _lessened(scene: Scene, desk: Desk, t: int) -> bool:
+    return len(desk.legs) <= scene.few_waits and t >= desk.sure_ms
+
+
 def _due(scene: Scene, desk: Desk, t: int) -> int:
-    # Ages of waits come due by themselves; of silence only the end is of concern.
-    if OVERLOAD.name not in desk.standing or len(desk.legs) > scene.few_waits:
+    # Of the ages of waits `gained` is told; of silence only the end is of concern.
+    if NAME not in desk.standing or len(desk.legs) > scene.few_waits:
         return NEVER
     if desk.sure_ms > t:
         return desk.sure_ms
@@ -89,4 +112,7 @@ def _summary(alert: Alert) -> dict[str, str]:
     }
 
 
-OVERLOAD = AgentRule("overload", "warning", _holds, _due, _value, _waits, _summary)
+OVERLOAD = AgentRule(
+    NAME, "warning", "an agent has more customers than can be answered", _holds, _due, _value, _waits, _summary,
+    gained=_gained, crowded=_crowded, lessened=_lessened, ends_by_word=False, age_ms=OVER_MS, full=True,
+)  # fmt: skip

@@ -4,23 +4,25 @@ Who has just written would lower the rate of every busy minute, so a customer co
 or left alone for `reply_rate.settle`. Only counts and each customer's place in them are kept.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from csstream.core.alert import Alert
-from csstream.core.conversation import EVIDENCE
-from csstream.core.floor.scene import RULE, SETTLE, Scene
+from csstream.core.changes import View
+from csstream.core.conversation import EVIDENCE, NEVER
+from csstream.core.floor.scene import Scene
+from csstream.core.floor.shop_rule import ShopRule
 
 FRESH, LEFT, REPLIED = range(3)
 
 
-class ReplyRate:
+class ReplyRate(ShopRule):
     """The rule in one shop."""
 
     name: ClassVar[str] = "reply_rate"
+    meaning: ClassVar[str] = "the share answered today is below the target"
+    by_feed: ClassVar[bool] = True
 
     def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.alert: Alert | None = None
+        super().__init__(scene)
         self.event: tuple[int, str] = -1, ""
         """When an event last changed the counts, and the greatest id of those that did it then."""
         self.seen: dict[str, tuple[int, str, int]] = {}
@@ -31,15 +33,24 @@ class ReplyRate:
         """Another local day: nobody has written yet."""
         self.seen.clear()
         self._left = self._replied = 0
-        self.scene.remind(self.scene.day.end_ms, RULE, self.name)
+        self.remind(self.scene.day.end_ms)
+        self.call()
 
-    def see(self, customer: str, wrote: int, first: str, replied: bool, t: int, event: str) -> bool:
-        """What is known of a customer's day at `t`; whether the rule is to be judged."""
+    def see(self, view: View, t: int) -> None:
+        """A customer of the day may count, or count otherwise."""
+        customer, wrote, first, replied = view.customer, view.wrote, view.first, view.replied
         before = self.seen.get(customer)
+        if (
+            before is not None
+            and before[0] == wrote
+            and before[1] == first
+            and replied == (before[2] == REPLIED)
+        ):
+            return
         place = FRESH
         if wrote < self.scene.day.start_ms:
             if before is None:
-                return False
+                return
             del self.seen[customer]
         else:
             if replied:
@@ -47,27 +58,46 @@ class ReplyRate:
             elif wrote + self.scene.policy.reply_rate_settle_ms < t:
                 place = LEFT
             elif before is None or before[0] != wrote:
-                self.scene.remind(wrote + self.scene.policy.reply_rate_settle_ms, SETTLE, customer)
+                self.remind(wrote + self.scene.policy.reply_rate_settle_ms, customer)
             now = wrote, first, place
             if now == before:
-                return False
+                return
             self.seen[customer] = now
             self._count(place, 1)
         if before is not None:
             self._count(before[2], -1)
         elif place == FRESH:
-            return False  # who is new counts only when he is settled
-        self.event = max(self.event, (t, event))
-        return self._turned()
+            return  # who is new counts only when he is settled
+        self.event = max(self.event, (t, view.event))
+        self._call_if_turned()
 
-    def settle(self, customer: str, t: int) -> bool:
-        """A customer's first message of the day is as old as it takes; whether the rule is to be judged."""
-        seen = self.seen.get(customer)
-        if seen is None or seen[2] != FRESH or seen[0] + self.scene.policy.reply_rate_settle_ms > t:
-            return False
-        self.seen[customer] = seen[0], seen[1], LEFT
-        self._left += 1
-        return self._turned()
+    def come(self, key: str, t: int) -> None:
+        """The day is over, or the first message of the customer `key` is as old as it takes."""
+        if not key:
+            self.call()
+            return
+        seen = self.seen.get(key)
+        if seen is not None and seen[2] == FRESH and seen[0] + self.scene.policy.reply_rate_settle_ms <= t:
+            self.seen[key] = seen[0], seen[1], LEFT
+            self._left += 1
+            self._call_if_turned()
+
+    def real_due(self, due: int, key: str) -> int:
+        """Who is answered, or has not written, is not left alone."""
+        if key:
+            seen = self.seen.get(key)
+            if seen is None or seen[2] != FRESH or seen[0] + self.scene.policy.reply_rate_settle_ms != due:
+                return NEVER
+        return due
+
+    def kept(self) -> Any:
+        """What an alert of this instant names as its cause."""
+        return self.event
+
+    def resume(self, kept: Any, _t: int) -> None:
+        """What the customers have told again is no event."""
+        at, event = kept
+        self.event = at, event
 
     def _count(self, place: int, number: int) -> None:
         if place == LEFT:
@@ -79,8 +109,9 @@ class ReplyRate:
         policy, settled = self.scene.policy, self._left + self._replied
         return settled >= policy.reply_rate_after and 100 * self._replied < policy.reply_rate_target * settled
 
-    def _turned(self) -> bool:
-        return self._low() != (self.alert is not None)
+    def _call_if_turned(self) -> None:
+        if self._low() != (self.alert is not None):
+            self.call()
 
     def judge(self, t: int) -> None:
         """Judge the rule at `t`."""

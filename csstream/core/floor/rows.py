@@ -2,10 +2,11 @@
 
 Who waits for whom, who is a guest and who was answered today is in the rows of the customers already, so at a load
 they tell it once more. Left is what comes from elsewhere (presence, shifts, the last word sent, the newest event) and
-what has happened: alerts that stand, crossings of a storm, and what the instant under way has stirred.
+what has happened: alerts that stand, what else a rule keeps, and what the instant under way has stirred.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -15,7 +16,7 @@ from csstream.core.changes import Change, Turn, View, Word
 from csstream.core.floor.floor import Floor
 from csstream.core.floor.roster import Shift
 
-DESK, SHOP, ROSTER = "desk", "shop", "roster"
+DESK, SHOP, ROSTER, RULE = "desk", "shop", "roster", "rule"
 """Parts of a floor, as they stand in a key."""
 
 
@@ -32,26 +33,20 @@ class DeskRow(Struct, array_like=True):
     standing: list[Alert]
 
 
-class StormRow(Struct, array_like=True):
-    """The storm: see `Storm`."""
-
-    instants: list[int]
-    block_ms: int
-    block: int
-    total: int
-
-
 class FloorRow(Struct, array_like=True):
-    """The shop: the instant under way and what it has stirred, the newest event, alerts that stand by rule."""
+    """The shop: the instant under way and what it has stirred, the newest event, alerts that stand by rule.
+
+    What `reply_rate` and `storm` keep has its place here; what another rule keeps is a row of its own.
+    """
 
     now: int
     newest_ms: int
     newest_id: str
     stirred: dict[str, str]
     called: list[str]
-    rate_event: tuple[int, str]
+    reply_rate: Any
     online_ms: int
-    storm: StormRow
+    storm: Any
     standing: dict[str, Alert]
     ahead: list[Change]
     """What was heard of agents for instants that are not judged yet: a step may end between two dues."""
@@ -80,13 +75,15 @@ def changed(floor: Floor, ahead: Sequence[Change]) -> Iterator[tuple[tuple[str, 
         roster.changed = False
         shifts = [(agent, name, shift) for (agent, name), shift in sorted(roster.shifts.items())]
         yield (ROSTER, ""), RosterRow(roster.told, roster.past, shifts)
-    storm = floor.storm
+    kept = floor.kept()
     yield (SHOP, ""), FloorRow(
-        floor.now, scene.newest_ms, scene.newest_id, floor.stirred(), floor.called(), floor.reply_rate.event, roster.online_ms,
-        StormRow([*storm.instants], storm.block_ms, storm.block, storm.total),
+        floor.now, scene.newest_ms, scene.newest_id, floor.stirred(), floor.called(),
+        kept.pop("reply_rate"), roster.online_ms, kept.pop("storm"),
         {rule.name: rule.alert for rule in floor.shop_rules if rule.alert is not None},
         sorted(filter(_nobodys, ahead), key=_turn),
     )  # fmt: skip
+    for rule, its_own in kept.items():
+        yield (RULE, rule), its_own
 
 
 def _nobodys(change: Change) -> bool:
@@ -100,7 +97,7 @@ def _turn(change: Change) -> tuple[int, str]:
 
 
 def restore(floor: Floor, part: str, agent: str, data: bytes) -> list[Change]:
-    """Put a row back, and give what is still to be told; `Floor.resume` follows when all are there."""
+    """Put a row back (`agent` is the rule's name in a row of a rule), and give what is still to be told; `Floor.resume` follows when all are there."""
     scene = floor.scene
     if part == DESK:
         row = _decode_desk(data)
@@ -114,18 +111,16 @@ def restore(floor: Floor, part: str, agent: str, data: bytes) -> list[Change]:
     elif part == ROSTER:
         roster = _decode_roster(data)
         scene.roster.restore(roster.told, roster.past, {(x, name): shift for x, name, shift in roster.shifts})
+    elif part == RULE:
+        floor.restored.kept[agent] = msgspec.msgpack.decode(data)
     else:
         shop = _decode_shop(data)
         floor.now = shop.now
         scene.newest_ms, scene.newest_id = shop.newest_ms, shop.newest_id
         scene.roster.online_ms = shop.online_ms
-        floor.reply_rate.event = shop.rate_event
-        storm = floor.storm
-        storm.instants.extend(shop.storm.instants)
-        storm.block_ms, storm.block, storm.total = shop.storm.block_ms, shop.storm.block, shop.storm.total
-        for rule in floor.shop_rules:
-            rule.alert = shop.standing.get(rule.name)
-        floor.restored = shop.stirred, shop.called
+        restored = floor.restored
+        restored.stirred, restored.called, restored.standing = shop.stirred, shop.called, shop.standing
+        restored.kept |= {"reply_rate": shop.reply_rate, "storm": shop.storm}
         return shop.ahead
     return []
 

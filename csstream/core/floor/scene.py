@@ -18,8 +18,8 @@ from csstream.core.floor.roster import Roster
 from csstream.core.rules import GroupOf
 from csstream.policy import Policy
 
-SETTLE, DESK, RULE = range(3)
-"""What comes due: a customer's unanswered first message, an agent, a rule of the shop."""
+DESK = -1
+"""Whom a due concerns: an agent, by name, or the rule of the shop at this place in the rulebook."""
 
 
 class Scene:
@@ -44,7 +44,10 @@ class Scene:
         """Agents with a reception in the latest session of a customer."""
         self.desks: dict[str, Desk] = {}
         self.roster = Roster()
-        self.dues: list[tuple[int, int, str]] = [(NEVER, RULE, "")]
+        self.dues: list[tuple[int, int, str]] = [(NEVER, DESK, "")]
+        """Instant, `DESK` or a rule's place, and the agent or what the rule is to be reminded of."""
+        self.called: set[str] = set()
+        """The rules of the shop that are to be judged at the instant under way."""
         self.look_ms = -1
         """No instant before it needs to be judged."""
         self.news: dict[str, tuple[Alert, bool]] = {}
@@ -75,9 +78,14 @@ class Scene:
             desk.guests.difference_update(gone)
         return desk.guests
 
-    def remind(self, due: int, kind: int, key: str) -> None:
+    def call(self, rule: str) -> None:
+        """A rule of the shop is to be judged at the instant under way."""
+        self.called.add(rule)
+        self.look_ms = -1
+
+    def remind(self, due: int, whom: int, key: str) -> None:
         """Somebody has to look at `due`."""
-        heapq.heappush(self.dues, (due, kind, key))
+        heapq.heappush(self.dues, (due, whom, key))
         self.look_ms = min(self.look_ms, due)
 
     def fire(

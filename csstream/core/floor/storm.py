@@ -5,22 +5,25 @@ are the last `storm.waits` crossings, the start of the block under way and two c
 """
 
 from collections import deque
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from csstream.core.alert import Alert
-from csstream.core.floor.scene import RULE, Scene, first_messages
+from csstream.core.conversation import NEVER
+from csstream.core.floor.scene import Scene, first_messages
+from csstream.core.floor.shop_rule import ShopRule
 
 
-class Storm:
+class Storm(ShopRule):
     """The rule in one shop."""
 
     name: ClassVar[str] = "storm"
+    meaning: ClassVar[str] = "many waits grow long at once"
 
     def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.alert: Alert | None = None
+        super().__init__(scene)
+        self.age_ms = scene.policy.storm_over_ms
         self.crossed = 0
-        """Waits that reach `storm.over` at this instant."""
+        """Waits that cross `storm.over` at this instant."""
         self.instants: deque[int] = deque(maxlen=scene.policy.storm_waits)
         """The last crossings."""
         self.block_ms = -1
@@ -28,6 +31,26 @@ class Storm:
         """Crossings in the block under way, from after its start."""
         self.total = 0
         """Crossings since `storm.within` before the alert began."""
+
+    def reached(self, customers: list[str]) -> None:
+        """Waits cross `storm.over`."""
+        self.crossed = len(customers)
+        self.call()
+
+    def real_due(self, due: int, _key: str) -> int:
+        """Another block may be under way, or none."""
+        return due if self.alert is not None and self._block_end == due else NEVER
+
+    def kept(self) -> Any:
+        """The last crossings, and the block under way."""
+        return [*self.instants], self.block_ms, self.block, self.total
+
+    def resume(self, kept: Any, _t: int) -> None:
+        """Go on in the block under way."""
+        instants, self.block_ms, self.block, self.total = kept
+        self.instants.extend(instants)
+        if self.alert is not None:
+            self.remind(self._block_end)
 
     def judge(self, t: int) -> None:
         """Judge the rule at `t`."""
@@ -46,7 +69,7 @@ class Storm:
     def _go_on(self, alert: Alert, t: int, crossed: int) -> None:
         self.total += crossed
         self.block += crossed
-        if t < self.block_end:
+        if t < self._block_end:
             return
         if self.block > self.scene.policy.storm_waits:
             self._begin_block(t)
@@ -56,16 +79,11 @@ class Storm:
 
     def _begin_block(self, t: int) -> None:
         self.block_ms, self.block = t, 0
-        self.remind()
+        self.remind(self._block_end)
 
     @property
-    def block_end(self) -> int:
-        """When the block under way ends."""
+    def _block_end(self) -> int:
         return self.block_ms + self.scene.policy.storm_within_ms
-
-    def remind(self) -> None:
-        """The block under way ends by itself."""
-        self.scene.remind(self.block_end, RULE, self.name)
 
     def _fire(self, t: int, since: int, crossings: int) -> None:
         scene, policy = self.scene, self.scene.policy

@@ -7,7 +7,7 @@ told of twice, for the second is worse.
 from csstream.core.alert import Alert
 from csstream.core.changes import OpenWait
 from csstream.core.conversation import NEVER
-from csstream.core.floor.agent_rule import AgentRule, divert
+from csstream.core.floor.agent_rule import AgentRule, divert, never
 from csstream.core.floor.desk import Desk
 from csstream.core.floor.scene import Scene
 
@@ -24,7 +24,7 @@ def _value(scene: Scene, desk: Desk, t: int) -> dict[str, int]:
     return {"waits": len(_left(scene, desk, t))}
 
 
-def _rule(name: str, severity: str, spell: str, zh: str, en: str) -> AgentRule:
+def _rule(name: str, severity: str, meaning: str, spell: str, zh: str, en: str) -> AgentRule:
     def holds(scene: Scene, desk: Desk, t: int, _stands: bool) -> bool:
         return desk.spell == spell and bool(desk.legs) and bool(_left(scene, desk, t))
 
@@ -34,6 +34,11 @@ def _rule(name: str, severity: str, spell: str, zh: str, en: str) -> AgentRule:
         begins = max(desk.spell_ms, desk.oldest_leg_ms) + scene.policy.with_waits_over_ms
         return begins if begins > t else NEVER
 
+    def gained(scene: Scene, desk: Desk, wait: OpenWait, _t: int) -> int:
+        if desk.spell != spell:
+            return NEVER
+        return max(desk.spell_ms, wait.leg_from) + scene.policy.with_waits_over_ms
+
     def summary(alert: Alert) -> dict[str, str]:
         waits = alert.value["waits"]
         zh_next, en_next = divert(alert)
@@ -42,8 +47,29 @@ def _rule(name: str, severity: str, spell: str, zh: str, en: str) -> AgentRule:
             "en": f"{alert.agent} {en} and {waits} of his customers wait: hand them over; {en_next}",
         }
 
-    return AgentRule(name, severity, holds, due, _value, _left, summary)
+    return AgentRule(
+        name,
+        severity,
+        meaning,
+        holds,
+        due,
+        _value,
+        _left,
+        summary,
+        gained=gained,
+        crowded=never,
+        ends_by_word=False,
+    )
 
 
-HUNG_WITH_WAITS = _rule("hung_with_waits", "warning", "hung", "挂起", "takes no customers")
-OFFLINE_WITH_WAITS = _rule("offline_with_waits", "critical", "offline", "离线", "is offline")
+HUNG_WITH_WAITS = _rule(
+    "hung_with_waits",
+    "warning",
+    "an agent takes no more, and customers wait",
+    "hung",
+    "挂起",
+    "takes no customers",
+)
+OFFLINE_WITH_WAITS = _rule(
+    "offline_with_waits", "critical", "an agent is gone while customers wait", "offline", "离线", "is offline"
+)
