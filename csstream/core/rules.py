@@ -253,7 +253,7 @@ RULES = (
     Rule("closed_while_waiting", "an agent closed the window on a customer who waited", closed_while_waiting),
     ComplaintRule("complaint", "nobody has decided yet on what a customer complains of", complaint),
     OrderRule("reminder_due", "an order is unpaid, and somebody has to remind the customer", reminder_due),
-    OrderRule("reminder_missed", "and nobody did in time", reminder_missed),
+    OrderRule("reminder_missed", "a reminder was due, and nobody gave it in time", reminder_missed),
 )
 _OF_WAITS = tuple(rule for rule in RULES if isinstance(rule, Rule))
 _OF_ORDERS = tuple(rule for rule in RULES if isinstance(rule, OrderRule))
