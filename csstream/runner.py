@@ -7,11 +7,12 @@ a record that fails alone becomes a dead letter `internal`, so that one poison r
 
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
+from csstream.census import Census
 from csstream.core.board import Board
-from csstream.core.engine import ALL, Engine, Process, Record, Step, rows_by_family
+from csstream.core.engine import ALL, Engine, Process, Record, Step
 from csstream.ledgers import FencedError, Ledger, LedgerError
 from csstream.merge import Merge
 from csstream.policy import Policy
@@ -70,9 +71,7 @@ class Runner:
         """Steps thrown away, by reason."""
         self.last: Record | None = None
         """The last record of the last step that took any."""
-        self.rows = Counter[str]()
-        """Rows kept, by family."""
-        self._keys: set[bytes] = set()
+        self._census = Census()
         self.worked_s = 0.0
         """What the core took for the last step (seconds)."""
         self.positions: dict[str, int] = dict.fromkeys(topics, 0)
@@ -104,6 +103,11 @@ class Runner:
         """Whether there is an engine that stands where the ledger stands."""
         return self._engine is not None
 
+    @property
+    def rows(self) -> Counter[str]:
+        """Rows kept, by family."""
+        return self._census.counts
+
     async def open(self) -> None:
         """Take the partition over and load its rows; records are wanted from `positions` on."""
         self.merge = Merge(self._topics)
@@ -115,8 +119,7 @@ class Runner:
         self._engine = None
         rows, positions = await self._ledger.open()
         self._engine = await self._elsewhere(lambda: Engine(self.policy, rows, self.process, self._misplaced))
-        self._keys = set(rows)
-        self.rows = rows_by_family(tuple(rows))
+        self._census = Census(rows)
         self.positions = {topic: positions.get(topic, 0) for topic in self._topics}
 
     def feed(
@@ -233,17 +236,9 @@ class Runner:
         await self._ledger.commit(step, positions)
         self.positions = positions
         self._reloads = 0
-        self._count(step.rows)
+        self._census.note(step.rows)
         if self.on_step is not None:
             self.on_step(step)
-
-    def _count(self, rows: Mapping[bytes, bytes | None]) -> None:
-        ended = [key for key, row in rows.items() if row is None and key in self._keys]
-        begun = [key for key, row in rows.items() if row is not None and key not in self._keys]
-        self._keys.difference_update(ended)
-        self._keys.update(begun)
-        self.rows.update(rows_by_family(begun))
-        self.rows.subtract(rows_by_family(ended))
 
     async def _recover(self, records: list[Record], error: Exception) -> None:
         """Throw the engine away and go on from what the ledger holds."""

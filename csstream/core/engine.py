@@ -6,7 +6,7 @@ and it goes on as this one would have. An engine whose step could not be committ
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -269,8 +269,3 @@ class Engine:
                 shop.restore_chapter(int(rest[0]), decode_chapter(value))
         for shop in self.shops.values():
             shop.resume()
-
-
-def rows_by_family(keys: Sequence[bytes]) -> Counter[str]:
-    """How many rows there are of each family."""
-    return Counter(decode_key(key)[0] for key in keys)

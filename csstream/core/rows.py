@@ -157,6 +157,11 @@ encode_key = msgspec.json.Encoder().encode
 decode_key = msgspec.json.Decoder(list[str]).decode
 
 
+def family_of(key: bytes) -> str:
+    """The family of a row, from its key."""
+    return key[2 : key.index(b'"', 2)].decode()
+
+
 _fields: dict[type, Callable[[object], tuple[Any, ...]]] = {}
 
 

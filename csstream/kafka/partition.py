@@ -379,11 +379,6 @@ class Partition:
             if alert.state == "firing":
                 observe(self._counts.alert_delays, ALERT_DELAY_S, max(0.0, now_ms - alert.ts) / 1000)
 
-    def rows(self) -> Counter[str]:
-        """Rows kept, by family."""
-        census = self._ledger.census
-        return Counter() if census is None else census.counts
-
     def lag(self) -> dict[str, int]:
         """By topic, the records that are not applied yet."""
         lags = {}

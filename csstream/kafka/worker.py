@@ -38,7 +38,7 @@ from csstream.kafka.partition import GATHER_S, TRANSACTIONS, Counts, Partition
 from csstream.kafka.partitioner import misplaced
 from csstream.kafka.topics import look, named, plan, refuse
 from csstream.kafka.watchdog import Sight, Watchdog
-from csstream.ledgers.kafka import Census, Connection, KafkaLedger, UnreachableError
+from csstream.ledgers.kafka import Connection, KafkaLedger, UnreachableError
 from csstream.policy import Policy
 from csstream.runner import Runner
 from csstream.settings import Settings
@@ -215,7 +215,6 @@ class Worker:
             self._outputs,
             policy=options.policy.tag,
             group=self.settings.application,
-            census=Census(),
         )
         runner = Runner(
             options.policy,
@@ -276,7 +275,7 @@ class Worker:
             shops,
             counts.process,
             failed=counts.failed,
-            rows=sum((partition.rows() for partition in self.owned.values()), Counter()),
+            rows=sum((partition.runner.rows for partition in self.owned.values()), Counter()),
             steps=counts.steps,
             driver=readings(self.owned, counts),
         )

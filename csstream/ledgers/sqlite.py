@@ -58,10 +58,6 @@ class SqliteLedger:
         """Keep a step, whole or not at all. Raises FencedError, or LedgerError."""
         await asyncio.to_thread(self._commit, step, positions)
 
-    async def keys(self) -> list[bytes]:
-        """The keys of all rows. Raises LedgerError."""
-        return await asyncio.to_thread(self._keys)
-
     async def sweep(self, before_ms: int) -> None:
         """Forget what was published before an instant (epoch ms, wall clock); rows stay. Raises LedgerError."""
         more = True
@@ -147,14 +143,6 @@ class SqliteLedger:
             "insert into dead_letters (at_ms, reason, error, topic, position, raw) values (?, ?, ?, ?, ?, ?)",
             ((at_ms, *letter) for letter in _letters(step.dead_letters)),
         )
-
-    def _keys(self) -> list[bytes]:
-        if self._connection is None:
-            return []
-        try:
-            return [key for (key,) in self._connection.execute("select key from rows")]
-        except sqlite3.Error as error:
-            raise LedgerError(f"{self.path}: {error}") from error
 
     def _sweep(self, before_ms: int) -> bool:
         """One transaction; whether there may be more."""

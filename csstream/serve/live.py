@@ -8,11 +8,10 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from csstream.core.engine import Engine, Step, rows_by_family
+from csstream.core.engine import Engine, Step
 from csstream.core.metrics import ALERT_DELAY_S, observe
 from csstream.events import TOPICS
 from csstream.exporter import Exporter, Reading, Snapshots, Steps
@@ -38,7 +37,6 @@ BEHIND_S = 10.0
 """How far behind the wall clock the figures may be before the process calls itself unready."""
 
 SWEEP_S = 600.0
-_COUNT_ROWS_S = 60.0
 
 PARTITION = "0"
 """How metrics call the one partition there is."""
@@ -70,12 +68,11 @@ class Live:
         self._exporter = exporter
         self._steps = Steps()
         self._snapshots = Snapshots(version, policy.tag)
-        self._rows: Counter[str] = Counter()
         self._keep_s = keep_s
         self._on_step = on_step
         self._on_tell = on_tell
         self._alert_delays = [0.0] * (len(ALERT_DELAY_S) + 2)
-        self._tell_s = self._rows_s = self._sweep_s = float("-inf")
+        self._tell_s = self._sweep_s = float("-inf")
 
     @property
     def engine(self) -> Engine:
@@ -129,9 +126,6 @@ class Live:
 
     async def _tell(self) -> None:
         now_s = time.monotonic()
-        if now_s >= self._rows_s + _COUNT_ROWS_S:
-            self._rows = rows_by_family(await self._ledger.keys())
-            self._rows_s = now_s
         if now_s >= self._tell_s + TELL_S:
             runner = self._runner
             self._exporter.update(
@@ -139,7 +133,7 @@ class Live:
                     runner.engine.shops.values(),
                     runner.process,
                     failed=runner.failed,
-                    rows=self._rows,
+                    rows=runner.rows,
                     steps=self._steps,
                     driver=self._readings(),
                 )

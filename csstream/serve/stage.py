@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from csstream.core.engine import Engine, Step, rows_by_family
+from csstream.core.engine import Engine, Step
 from csstream.events import TOPICS
 from csstream.exporter import Snapshot, Snapshots, Steps
 from csstream.ledgers.memory import MemoryLedger, Store
@@ -19,8 +19,6 @@ from csstream.serve.view import AlertLine, Feed, View, look
 
 EXAMPLES = 5
 """Dead letters that are told one by one."""
-
-_COUNT_ROWS_S = 5.0
 
 
 class Stage:
@@ -51,8 +49,6 @@ class Stage:
         self._places: dict[tuple[str, int], str] = {}
         self._steps = Steps()
         self._snapshots = Snapshots(version, policy.tag)
-        self._rows: Counter[str] = Counter()
-        self._rows_s = float("-inf")
 
     async def open(self) -> None:
         """Take the partition."""
@@ -113,15 +109,11 @@ class Stage:
 
     def snapshot(self) -> Snapshot:
         """What /metrics shows."""
-        now_s = time.monotonic()
-        if now_s - self._rows_s > _COUNT_ROWS_S:
-            self._rows = rows_by_family(tuple(self._store.rows))
-            self._rows_s = now_s
         runner = self._runner
         return self._snapshots.take(
             runner.engine.shops.values(),
             runner.process,
             failed=runner.failed,
-            rows=self._rows,
+            rows=runner.rows,
             steps=self._steps,
         )

@@ -32,7 +32,6 @@ from csstream.core.alert import encode as encode_alert
 from csstream.core.engine import Step
 from csstream.core.rows import CODEC
 from csstream.ledgers import FencedError, LedgerError, Positions
-from csstream.ledgers.kafka.census import Census
 from csstream.ledgers.kafka.connection import Connection
 from csstream.ledgers.kafka.output import (
     BATCH_OVERHEAD,
@@ -83,8 +82,7 @@ class KafkaLedger:
     """One owner of a partition. Not for use by two tasks at once.
 
     `inputs` are the topics whose positions are kept, `policy` the tag of the policy in force, `group` the
-    consumer group that the positions are shown for (None: nowhere). `say` hears why opening takes long,
-    `census` of every row.
+    consumer group that the positions are shown for (None: nowhere). `say` hears why opening takes long.
     """
 
     def __init__(
@@ -99,7 +97,6 @@ class KafkaLedger:
         group: str | None = None,
         transaction_timeout_ms: int = TRANSACTION_TIMEOUT_MS,
         say: Callable[[str], None] = log.warning,
-        census: Census | None = None,
     ) -> None:
         self.partition = partition
         self._connection = connection
@@ -111,7 +108,6 @@ class KafkaLedger:
         self._group = group
         self._timeout_ms = transaction_timeout_ms
         self._say = say
-        self.census = census
         self._producer: AIOKafkaProducer | None = None
         self._found: dict[str, Found] = {}
         self._largest: dict[str, int] = {}
@@ -188,8 +184,6 @@ class KafkaLedger:
         except BaseException:
             await self._leave(CLOSE_S)
             raise
-        if self.census is not None:
-            self.census.begin(rows)
         return rows, {topic: kept.next for topic, kept in self._kept.items()}
 
     async def _start(self) -> AIOKafkaProducer:
@@ -363,8 +357,6 @@ class KafkaLedger:
             raise self._failed(
                 "a step could not be committed, or it is not known whether it was", error
             ) from error
-        if self.census is not None:
-            self.census.note(step.rows)
         self._kept = kept
         self._meta = self._meta_now()
 
