@@ -297,11 +297,14 @@ class Exporter:
 
         Apart a scrape gets what was printed ahead, up to a second ago. Raises ExporterError where the port cannot be had.
         """
+        listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         try:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            listening = socket.create_server((host, port), family=family)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, port))
+            listening.listen()
         except (OSError, OverflowError) as error:
-            reason = (getattr(error, "strerror", None) or str(error)).partition(" (while")[0]
+            listening.close()
+            reason = getattr(error, "strerror", None) or str(error)
             raise ExporterError(
                 f"/metrics cannot be served on {host}:{port}: {reason}; "
                 "give another port, or 0 for any free one (--metrics-port)"
