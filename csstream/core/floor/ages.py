@@ -33,10 +33,11 @@ class Ages:
 
     def next_due(self) -> int:
         """When the next wait reaches the age if nobody answers."""
-        queue = self._queue
+        queue, waits, age_ms = self._queue, self._waits, self.age_ms
         while queue:
             due, customer = queue[0]
-            if self._waiting(due, customer):
+            wait = waits.get(customer)
+            if wait is not None and wait.since + age_ms == due and not wait.closing:
                 return due
             queue.popleft()
         return NEVER
@@ -47,10 +48,7 @@ class Ages:
         found: list[str] = []
         while queue and queue[0][0] <= t:
             due, customer = queue.popleft()
-            if customer not in found and self._waiting(due, customer):
+            wait = self._waits.get(customer)
+            if wait is not None and wait.since + self.age_ms == due and not wait.closing:
                 found.append(customer)
-        return found
-
-    def _waiting(self, due: int, customer: str) -> bool:
-        wait = self._waits.get(customer)
-        return wait is not None and not wait.closing and wait.since + self.age_ms == due
+        return list(dict.fromkeys(found))

@@ -45,6 +45,7 @@ class Floor:
         """The instant under way (epoch ms): what happened in it is known, and it is not judged yet."""
         self.agent_rules = [*rulebook.AGENT_RULES]
         self._dues = [rule.due for rule in self.agent_rules]
+        self._gained = [(rule.name, rule.gained) for rule in self.agent_rules]
         self._on_agents = {rule.name: rule for rule in self.agent_rules}
         self._on_guests = [rule for rule in self.agent_rules if rule.crowded is not never]
         self._full = {rule.name for rule in self.agent_rules if rule.full}
@@ -128,8 +129,10 @@ class Floor:
             self._judge(due)
             due = self._next_due(clock)
         self._come_to(clock)
-        listening = [rule for rule in self._on_events if rule.alert is not None]
-        scene.look_ms = clock if scene.called or listening else min(due, scene.dues[0][0])
+        scene.look_ms = clock if scene.called else min(due, scene.dues[0][0])
+        for rule in self._on_events:
+            if rule.alert is not None:
+                scene.look_ms = clock  # whatever comes in may be what it listens for
 
     def next_due(self) -> int:
         """The next instant at which time alone may change something; the same for a floor made from the rows."""
@@ -163,8 +166,10 @@ class Floor:
 
     def _next_due(self, limit: int) -> int:
         """The next due; exact if it lies before `limit`."""
-        self._drop_stale_dues(limit)
-        due = self.scene.dues[0][0]
+        dues = self.scene.dues
+        if dues[0][0] < limit:
+            self._drop_stale_dues(limit)
+        due = dues[0][0]
         for ages in self._ages:
             due = min(due, ages.next_due())
         return due
@@ -250,7 +255,8 @@ class Floor:
             self.scene.look_ms = self.now
 
     def _sent(self, agent: str, t: int, event: str) -> None:
-        desk = self.scene.desk(agent)
+        scene = self.scene
+        desk = scene.desks.get(agent) or scene.desk(agent)
         if t > desk.sent_ms:
             desk.sent_ms = t
             desk.changed = True
@@ -302,9 +308,9 @@ class Floor:
         if before is not None and before.holder is not None and not before.closing:
             desk = scene.desks[before.holder]
             del desk.legs[customer]
-            standing = desk.standing
-            if standing and any(self._on_agents[n].lessened(scene, desk, self.now) for n in standing):
-                self._stir(desk, event)
+            for name in desk.standing:
+                if self._on_agents[name].lessened(scene, desk, self.now):
+                    self._stir(desk, event)
         if wait is None:
             del scene.waits[customer]
         else:
@@ -323,14 +329,15 @@ class Floor:
     def _gain(self, desk: Desk, wait: OpenWait, event: str) -> None:
         """An agent gets a waiting customer: what that can bring about at once is judged, and what it may in time."""
         scene, now, standing = self.scene, self.now, desk.standing
-        due = desk.due
-        for rule in self.agent_rules:
-            if rule.name not in standing:
-                begins = rule.gained(scene, desk, wait, now)
-                if begins <= now:  # also long ago: a mark may have given him back what he had then
-                    self._stir(desk, event)
-                    return
-                due = min(due, begins)
+        due = NEVER
+        for name, gained in self._gained:
+            if name not in standing:
+                begins = gained(scene, desk, wait, now)
+                if begins < due:
+                    if begins <= now:  # also long ago: a mark may have given him back what he had then
+                        self._stir(desk, event)
+                        return
+                    due = begins
         if due < desk.due:
             desk.due = due
             scene.remind(due, DESK, desk.agent)
