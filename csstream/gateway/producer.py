@@ -161,7 +161,7 @@ class Producer:
             async with asyncio.timeout(ingest.PATIENCE_S):
                 await self._producer.start()
         except (KafkaError, OSError) as error:
-            raise self._connection.unreachable(error) from error
+            raise await self._connection.refusal(error) from error
         self._broken.clear()
 
     async def _disconnect(self) -> None:

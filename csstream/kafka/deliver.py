@@ -35,7 +35,7 @@ async def deliver(
         await producer.start()
     except (KafkaError, OSError) as error:
         await producer.stop()
-        raise connection.unreachable(error) from error
+        raise await connection.refusal(error) from error
     number = 0
     try:
         sent = []

@@ -94,7 +94,7 @@ class LogStream(io.RawIOBase):
             try:
                 await consumer.start()
             except (KafkaError, OSError) as error:
-                raise self._connection.unreachable(error) from error
+                raise await self._connection.refusal(error) from error
             for topic in self._topics:
                 numbers = consumer.partitions_for_topic(topic) or await _numbers(consumer, topic)
                 for number in sorted(numbers):

@@ -114,7 +114,7 @@ async def _refuse_members(connection: Connection, group: str) -> None:
         await admin.start()
         [answer] = await admin.describe_consumer_groups([group])
     except (KafkaError, OSError) as error:
-        raise connection.unreachable(error) from error
+        raise await connection.refusal(error) from error
     finally:
         await admin.close()
     members = len(answer.groups[0][5])

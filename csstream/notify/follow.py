@@ -87,7 +87,7 @@ class Follower:
                     at = [await reader.position(place) >= ends[place] for place in places]
                     self._caught_up = all(at)
         except (KafkaError, OSError) as error:
-            raise UnreachableError(str(self._connection.unreachable(error))) from error
+            raise UnreachableError(str(await self._connection.refusal(error))) from error
         finally:
             if asking is not None:
                 asking.cancel()

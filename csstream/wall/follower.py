@@ -88,7 +88,7 @@ class Follower:
         except BaseException as error:
             await _stop(consumer)
             if isinstance(error, KafkaError | OSError):
-                raise self._connection.unreachable(error) from error
+                raise await self._connection.refusal(error) from error
             raise
         return consumer
 

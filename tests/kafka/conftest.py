@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 
 from csstream.kafka.topics import INPUTS, TOPICS, ensure
 from csstream.ledgers.kafka import Connection, Outputs
+from tests.kafka.certificates import openssl
 from tests.kafka.keeper import KafkaKeeper
 from tests.kafka.node import Node, NoKafkaError
 
@@ -30,7 +31,7 @@ def node() -> Iterator[Node | None]:
         yield None
         return
     try:
-        node = Node()
+        node = Node(tls=openssl() is not None)
     except NoKafkaError as error:
         pytest.skip(str(error))
     with node:

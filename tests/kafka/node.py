@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.kafka.certificates import Authority
+
 POM = Path(__file__).with_name("pom.xml")
 WAY_OUT = (
     "set CSSTREAM_TEST_KAFKA=host:port or KAFKA_HOME, or install Java 17 (openjdk-17-jre-headless) and Maven"
@@ -58,6 +60,21 @@ broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 """
 
+WITH_TLS = """\
+listeners=PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller},\
+TLS://127.0.0.1:{tls},SASLTLS://127.0.0.1:{sasl_tls}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl},\
+TLS://127.0.0.1:{tls},SASLTLS://127.0.0.1:{sasl_tls}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,SASLTLS:SASL_SSL
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/node.both.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={folder}/authority.pem
+listener.name.tls.ssl.client.auth=required
+listener.name.sasltls.sasl.enabled.mechanisms=SCRAM-SHA-256
+listener.name.sasltls.scram-sha-256.sasl.jaas.config={scram} required;
+"""
+"""Two listeners more, where certificates can be made: one asks for a certificate too, one for a name."""
 
 USER, PASSWORD = "csstream", "correct-horse"
 """Who may come in where names are asked for."""
@@ -138,13 +155,18 @@ def end_with_maker() -> None:
 
 
 class Node:
-    """A broker in a folder of its own. A context: up inside, gone after it. `settings` is a form as `SETTINGS`."""
+    """A broker in a folder of its own. A context: up inside, gone after it. `settings` is a form as `SETTINGS`.
 
-    def __init__(self, settings: str = SETTINGS) -> None:
+    With `tls` it has two listeners more, and an `authority` whose certificates it trusts; openssl must be there.
+    """
+
+    def __init__(self, settings: str = SETTINGS, *, tls: bool = False) -> None:
         self.address = ""
         self._java, self._jars = java(), jars()
         self._folder = tempfile.TemporaryDirectory(prefix="csstream-kafka-")
         self._process: subprocess.Popen[bytes] | None = None
+        self.authority = Authority(Path(self._folder.name, "tls")) if tls else None
+        self.tls_address = self.sasl_tls_address = ""
         port, controller = free_ports()
         self.address = f"127.0.0.1:{port}"
         sasl, _ = free_ports()
@@ -152,8 +174,14 @@ class Node:
         self._settings = Path(self._folder.name, "server.properties")
         self._told = Path(self._folder.name, "node.log")
         data = Path(self._folder.name, "data")
-        given = {"port": port, "sasl": sasl, "controller": controller, "data": data}
+        given: dict[str, object] = {"port": port, "sasl": sasl, "controller": controller, "data": data}
         known = {"plain": PLAIN, "scram": SCRAM, "user": USER, "password": PASSWORD}
+        if self.authority is not None:
+            self.authority.signed("node")
+            plain_tls, sasl_tls = free_ports()
+            self.tls_address, self.sasl_tls_address = f"127.0.0.1:{plain_tls}", f"127.0.0.1:{sasl_tls}"
+            given |= {"tls": plain_tls, "sasl_tls": sasl_tls, "folder": self.authority.folder}
+            settings += WITH_TLS
         self._settings.write_text(settings.format(**given, **known), "utf-8")
 
     def _command(self, main: str, *args: str) -> list[str]:

@@ -3,6 +3,7 @@
 It also tells a broker that cannot be reached from one that refuses us, in words that name the way out.
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,9 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+PROBE_S = 3.0
+"""Longest look at a broker's TLS, after it has let nobody in."""
 
 
 class UnreachableError(Exception):
@@ -85,6 +89,30 @@ class Connection:
             "start it, or name another with --broker or CSSTREAM_BROKER"
         )
 
+    async def refusal(self, error: Exception) -> UnreachableError:
+        """The same, once it is known whether TLS is to blame; takes some seconds at most."""
+        return self.unreachable(await self._tls_fault() or error)
+
+    async def _tls_fault(self) -> Exception | None:
+        """What is wrong with TLS, which the client keeps to itself; None where it is something else."""
+        if not self.security_protocol.endswith("SSL"):
+            return None
+        host, _, port = self.broker.partition(",")[0].rpartition(":")
+        try:
+            async with asyncio.timeout(PROBE_S):
+                reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=self._tls())
+                try:
+                    await reader.read(1)  # only now do we hear that our own certificate is refused
+                finally:
+                    writer.close()
+        except ssl.SSLCertVerificationError as error:
+            return ValueError(f"its certificate is not trusted ({error.verify_message}): see kafka.ca_file")
+        except ssl.SSLError as error:
+            return ValueError(f"TLS fails ({error.reason}): see kafka.cert_file and kafka.key_file")
+        except (OSError, ValueError):
+            return None
+        return None
+
     @asynccontextmanager
     async def client(self, name: str) -> AsyncIterator[AIOKafkaClient]:
         """A client for plain requests. Raises `UnreachableError`."""
@@ -93,7 +121,7 @@ class Connection:
             try:
                 await client.bootstrap()
             except (KafkaError, OSError) as error:
-                raise self.unreachable(error) from error
+                raise await self.refusal(error) from error
             yield client
         finally:
             await client.close()
