@@ -7,6 +7,7 @@ Every error is a problem document, every answer is counted by its route, never b
 
 import ipaddress
 import logging
+import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -84,8 +85,10 @@ async def _answer(request: web.Request, handler: Handler, allowed: Collection[st
         }
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return problem(error.status, details.get(error.status, error.reason), headers=headers)
-    except Exception:  # noqa: BLE001 - the program goes on; what went wrong is in its log, not in the answer
-        _log.exception("%s %s failed", request.method, route(request))
+    except Exception as error:  # noqa: BLE001 - the program goes on; where it went wrong is in its log alone
+        # Not what the error says: that may be what a customer said.
+        trace = "".join(traceback.format_tb(error.__traceback__))
+        _log.error("%s %s failed: %s\n%s", request.method, route(request), type(error).__name__, trace)
         return problem(500, "a fault of the program; its log has the details")
 
 

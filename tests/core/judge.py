@@ -20,8 +20,8 @@ PRELOADED = ("decimal", "difflib", "fractions", "hypothesis", "msgspec", "tomlli
 PROOFS = tuple(
     str(Path(__file__).with_name(f"test_{name}.py"))
     for name in (
-        *("vectors", "transitions", "canon", "courtesy", "scoreboard", "rules", "calendar"),
-        *("order_vectors", "order_accounts"),
+        *("order_vectors", "order_accounts", "transitions", "scoreboard", "rules"),
+        *("vectors", "canon", "courtesy", "calendar"),
     )
 )
 """The tests of what a copy holds: the core alone."""
@@ -78,6 +78,7 @@ def by_tests() -> str | None:
         str(Path(__file__).parent.parent.parent),
         "--import-mode=importlib",
         "--assert=plain",
+        "--noconftest",
     ]
     code = import_module("pytest").main([*quiet, *plain, *PROOFS], plugins=[first])
     return first.name or (f"pytest, exit status {int(code)}" if int(code) else None)

@@ -19,6 +19,7 @@ from playwright.sync_api import sync_playwright
 
 from csstream.core.metrics import BY_NAME
 from csstream.simulate import HOURLY, ZONE_MS
+from tests.canary import MARK
 from tests.deploy.names import metrics_of, there
 from tests.deploy.programs import Running, free_port, program, wait_for
 from tests.deploy.scraper import Prometheus, fill, queries
@@ -42,9 +43,6 @@ RARE = {
 """Counted only when it happens, and a short run of a healthy system is spared."""
 
 
-CANARY = "nobody-may-read-this"
-
-
 def feed() -> list[str]:
     """A shop that began forty minutes ago, as busy at night as in the evening."""
     hour = int((time.time() * 1000 + ZONE_MS) // 3_600_000 % 24)
@@ -66,8 +64,8 @@ def told(secrets: Path, people: Receiver) -> None:
     shown = re.sub(r"(?m)^# (?=\[\[?(?:sinks|routes)|[a-z_]+ = )", "", file.read_text("utf-8"))
     shown = re.sub(r"(?m)^wall_url = .*$", 'wall_url = "http://localhost/"', shown)
     file.write_text(shown.replace('kind = "dingtalk"', 'kind = "dingtalk"\nallow_private = true'), "utf-8")
-    (secrets / "alerts/team-url").write_text(f"{people.address}/robot/send?access_token={CANARY}", "utf-8")
-    (secrets / "alerts/team-secret").write_text(f"SEC{CANARY}", "utf-8")
+    (secrets / "alerts/team-url").write_text(f"{people.address}/robot/send?access_token={MARK}", "utf-8")
+    (secrets / "alerts/team-secret").write_text(f"SEC{MARK}", "utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +155,7 @@ def test_the_heartbeat_goes_all_the_way(people: Receiver) -> None:
 
 def test_an_event_that_a_platform_pushes_is_counted(whole: System, prometheus: Prometheus) -> None:
     event = {"id": "m1", "type": "message", "ts": round(time.time() * 1000), "shop": "lamp", "customer": "c1",
-             "sender": "customer", "text": CANARY}  # fmt: skip
+             "sender": "customer", "text": MARK}  # fmt: skip
     request = urllib.request.Request(
         f"http://{whole.addresses['gateway'][0]}/v1/events",
         json.dumps(event).encode() + b"\n",
@@ -193,7 +191,7 @@ def test_the_room_sees_in_its_browser_what_prometheus_knows(whole: System, prome
 
 @pytest.mark.usefixtures("prometheus")
 def test_the_team_is_told_of_a_customer_who_waits(people: Receiver) -> None:
-    said = json.loads(people.first(f"/robot/send?access_token={CANARY}&timestamp=", 40))
+    said = json.loads(people.first(f"/robot/send?access_token={MARK}&timestamp=", 40))
     assert said["msgtype"] == "markdown"
     assert "s01" in said["markdown"]["text"]
 
@@ -201,6 +199,6 @@ def test_the_team_is_told_of_a_customer_who_waits(people: Receiver) -> None:
 def test_no_key_is_seen_in_what_the_services_say(whole: System, prometheus: Prometheus) -> None:
     assert whole.running
     for name, running in whole.running.items():
-        assert CANARY not in running.said(), name
+        assert MARK not in running.said(), name
     assert prometheus.ask('{__name__=~".+"}')
-    assert CANARY not in json.dumps(prometheus.ask('{__name__=~".+"}'))
+    assert MARK not in json.dumps(prometheus.ask('{__name__=~".+"}'))

@@ -18,12 +18,12 @@ from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 
 from csstream.kafka.topics import ensure
 from csstream.ledgers.kafka import Connection
+from tests.canary import SECRET, TEXT
 from tests.kafka.node import Node, NoKafkaError
 from tests.serve.served import Client
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 6
-TOKEN = "a-token-of-many-letters"
 INPUTS = ("cs.chat", "cs.orders", "cs.agents")
 
 
@@ -43,10 +43,10 @@ class Gateway(Client):
     """One gateway in a process of its own."""
 
     def __init__(self, broker: str, token_file: Path) -> None:
-        token_file.write_text(TOKEN)
+        token_file.write_text(SECRET)
         arguments = ["gateway", "--broker", broker, "--port", "0", "--token-file", str(token_file)]
         super().__init__(arguments)
-        self.token = TOKEN
+        self.token = SECRET
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def events(first: int, number: int) -> list[bytes]:
             if n % 5 == 1
             else {"type": "presence", "agent": "A", "state": "online"}
             if n % 5 == 2
-            else {"type": "message", "customer": "c", "sender": "customer", "text": "你好"}
+            else {"type": "message", "customer": "c", "sender": "customer", "text": TEXT}
         )
         found.append(json.dumps(event).encode())
     return found
@@ -156,7 +156,7 @@ def test_a_broker_that_is_away_loses_nothing_and_the_client_is_told_to_come_agai
     )
     status, said = gateway.stop()
     assert status == 0, said
-    assert TOKEN not in said
+    assert SECRET not in said
 
 
 def test_it_listens_before_there_is_a_broker_and_ends_without_one(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 from tests.kafka.node import end_with_maker
+from tests.leaks import WATCH
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
@@ -52,6 +53,7 @@ class Command:
         """`told` is the file for what it says. One that `hangs` does so on SIGUSR1: its main thread waits for ever."""
         self.told = told
         told.write_bytes(b"")
+        WATCH.follow(told, f"output of csstream {words[0]}")
         self._process = _SERVER.Process(target=_run, args=(words, str(told), hangs), daemon=True)
         self._process.start()
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.canary import SECRET
 from tests.kafka.certificates import Authority
 
 POM = Path(__file__).with_name("pom.xml")
@@ -76,7 +77,7 @@ listener.name.sasltls.scram-sha-256.sasl.jaas.config={scram} required;
 """
 """Two listeners more, where certificates can be made: one asks for a certificate too, one for a name."""
 
-USER, PASSWORD = "csstream", "correct-horse"
+USER, PASSWORD = "csstream", SECRET
 """Who may come in where names are asked for."""
 
 PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"

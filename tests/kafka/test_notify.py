@@ -16,13 +16,13 @@ from csstream.core.alert import Alert, encode
 from csstream.kafka.topics import NOTIFIED, TOPICS, Topic, ensure
 from csstream.ledgers.kafka import Connection
 from csstream.notify.message import short_id
+from tests.canary import MARK
 from tests.kafka.conftest import delete
 from tests.kafka.node import Node
 from tests.notify.days import T, alert, ended, level
 from tests.notify.service import Service
 from tests.notify.test_crash import Notifier, folder_of, id_of, running, texts, until
 
-CANARY = "canary7f3a9"
 PARTITIONS = 3
 
 
@@ -119,8 +119,8 @@ async def test_every_committed_alert_is_told_once_whoever_is_killed_in_between(
         assert sum(seen.values()) - len(seen) <= notifier.deaths == 3
         assert status == 0
         assert b"Traceback" not in notifier.said
-        assert CANARY.encode() not in notifier.said
-        assert CANARY not in told
+        assert MARK.encode() not in notifier.said
+        assert MARK not in told
         assert 'csstream_notifications_total{sink="ops",result="sent"}' in told
         assert 'csstream_notification_delay_seconds_bucket{sink="ops",le="1.5"}' in told
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.canary import SECRET
 from tests.kafka.certificates import Authority
 from tests.kafka.fleet import Fleet, wait_until
 from tests.kafka.node import PASSWORD, USER, Node
@@ -43,14 +44,14 @@ def test_a_wrong_password_ends_in_one_line_that_does_not_show_it(node: Node | No
         pytest.skip("the broker of CSSTREAM_TEST_KAFKA is not ours to configure")
     command = [sys.executable, "-m", "csstream", "topics", "--check", "--broker", node.sasl_address]
     run = subprocess.run(
-        [*command, *options(tmp_path, "SCRAM-SHA-256", "battery-staple")],
+        [*command, *options(tmp_path, "SCRAM-SHA-256", f"not-{SECRET}")],
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert run.returncode == 1
     assert re.fullmatch(rf"csstream: no broker at {node.sasl_address} lets us in: .*\n", run.stderr), (
         run.stderr
     )
-    assert "battery-staple" not in run.stderr
+    assert f"not-{SECRET}" not in run.stderr
 
 
 # ---- TLS -------------------------------------------------------------------------------------------------

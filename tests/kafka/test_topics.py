@@ -27,6 +27,7 @@ from csstream.kafka.topics import (
 )
 from csstream.ledgers.kafka.connection import Connection, UnreachableError
 from csstream.ledgers.kafka.requests import alter_settings
+from tests.canary import SECRET
 from tests.kafka.conftest import delete
 
 
@@ -244,6 +245,6 @@ async def test_no_broker_at_all_is_told_in_one_line() -> None:
 
 
 def test_a_password_is_in_no_text() -> None:
-    connection = Connection("b:9092", security_protocol="SASL_SSL", username="u", password="canary")
-    assert "canary" not in f"{connection} {connection!r} {connection.unreachable(OSError('no'))}"
-    assert connection.settings("x")["sasl_plain_password"] == "canary"
+    connection = Connection("b:9092", security_protocol="SASL_SSL", username="u", password=SECRET)
+    assert SECRET not in f"{connection} {connection!r} {connection.unreachable(OSError('no'))}"
+    assert connection.settings("x")["sasl_plain_password"] == SECRET

@@ -17,6 +17,7 @@ import pytest
 
 from csstream.wall import Moment, Picture
 from csstream.wall.follower import Follower, WallError
+from tests.canary import TEXT
 from tests.kafka.command import Command
 from tests.kafka.fleet import Fleet, wait_until
 
@@ -88,7 +89,7 @@ def message(number: int, customer: str, sender: str = "customer", ago_s: float =
     """A message of a shop that is live now."""
     event = {
         "id": f"m{number}", "type": "message", "ts": int((time.time() - ago_s) * 1000), "shop": "s", "agent": "A",
-        "customer": customer, "sender": sender, "text": "canary-of-the-chat",
+        "customer": customer, "sender": sender, "text": TEXT,
     }  # fmt: skip
     return json.dumps(event).encode()
 
@@ -106,7 +107,7 @@ def test_every_wall_shows_what_a_worker_commits_and_a_dead_one_leaves_nothing_fa
             documents, alerts, _ = whole(address)
             assert documents["wait", "s", "c1"]["said"][0][0] == "m1"
             assert documents["agent", "s", "A"]["figures"]["open_waits"] == 2
-            assert "canary-of-the-chat" not in json.dumps([list(documents.values()), alerts])
+            assert TEXT not in json.dumps([list(documents.values()), alerts])
         began_s = time.monotonic()
         fleet.write([message(3, "c1", "human")])
         until_waiting(one, {"c2"}, 10)

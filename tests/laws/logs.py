@@ -5,6 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.canary import TEXT
+
 START_MS = 1_763_738_400_000 + 5 * 3_600_000  # 2025-11-21 23:20 at +08:00 less some minutes: midnight is near
 STEPS_MS = (
     0, 0, 1, 999, 1_000, 4_000, 10_000, 14_999, 15_000, 29_999, 30_000, 30_001, 60_000, 100_000, 179_999,
@@ -15,7 +17,7 @@ SHORT = 17
 """How many of `STEPS_MS` keep a conversation together; the others are drawn less often."""
 
 SENDERS = ("human", "human", "human", "assist_bot", "bot", "auto", "template", "system")
-TEXTS = ("在吗", "谢谢", "好的~", "谢谢?", "多久发货", "👌🏻", "ok 好的！", "...")
+TEXTS = (TEXT, "谢谢", "好的~", "谢谢?", TEXT, "👌🏻", "ok 好的！", "...")
 AGENTS = ("A", "B", "C")
 CUSTOMERS = ("c1", "c2", "c3")
 CHAT, MIXED = 31, 48
@@ -47,7 +49,7 @@ def event(number: int, ts: int, draw: tuple[int, ...], shops: int) -> dict[str, 
             found["agent"] = agent
     elif kind < 18:
         sender = SENDERS[b % len(SENDERS)]
-        found |= {"type": "message", "sender": sender, "text": "您好"}
+        found |= {"type": "message", "sender": sender, "text": TEXT}
         if sender in ("human", "assist_bot") or c % 2:
             found["agent"] = agent
         if b % 13 == 0:
@@ -127,9 +129,9 @@ def sale(number: int, ts: int, draw: tuple[int, ...], shops: int) -> dict[str, A
             if a % 4:
                 found["script"] = "pq"[a % 2]
         elif kind < 13:
-            found |= {"type": "message", "sender": "customer", "text": "多少钱", "sku": sku}
+            found |= {"type": "message", "sender": "customer", "text": TEXT, "sku": sku}
         else:
-            found |= {"type": "message", "sender": "human", "agent": agent, "text": "您好"}
+            found |= {"type": "message", "sender": "human", "agent": agent, "text": TEXT}
             if c % 2:
                 found["sku"] = sku
     elif kind < 16:
@@ -162,7 +164,7 @@ def with_copies(log: list[dict[str, Any]], copies: Sequence[tuple[int, int, int]
             if how == 1:
                 copy["ts"] += (shift - 2) * 300_000
             elif how == 2 and "text" in copy:
-                copy["text"] = "别的话"
+                copy["text"] = f"别的话 {TEXT}"
             elif how == 3 and copy.get("agent"):
                 copy["agent"] = "B"
             found.append(copy)

@@ -28,6 +28,8 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.canary import TEXT
+
 DAY = "2026-11-21"
 ZONE = "+08:00"
 
@@ -63,7 +65,7 @@ def chat(*lines: str) -> list[dict[str, Any]]:
                 name, _, value = word.partition("=")
                 event[name] = plain(value)
         if event["type"] == "message" and (match["text"] or "kind" not in event):
-            event["text"] = match["text"] or ("在吗?" if event["sender"] == "customer" else "您好")
+            event["text"] = match["text"] or (f"{TEXT}?" if event["sender"] == "customer" else TEXT)
         if event["type"] == "order" and match["text"] is not None:
             event["memo"] = match["text"]
         if event["type"] in ("presence", "shift", "profile"):

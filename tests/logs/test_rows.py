@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from csstream.events import Reject, decode
 from csstream.logs import LogError, Mapping, Result, convert, parse_mapping
+from tests.canary import TEXT
 from tests.logs.sheet import write_xlsx
 
 CHAT = """
@@ -162,7 +163,7 @@ def test_a_quote_that_is_never_closed_is_told_and_not_read_as_one_long_message(t
 
 
 def test_no_message_text_is_ever_shown(tmp_path: Path) -> None:
-    secret = "my card number"
+    secret = TEXT
     result, _ = run(
         write(tmp_path, HEADER + f"1,2026-03-04 12:00:00,,,买家,{secret}\n,x,b,,?,{secret}\n"), chat()
     )

@@ -11,9 +11,8 @@ from csstream.core import rules
 from csstream.core.floor import rulebook
 from csstream.notify.config import ConfigError, load
 from csstream.notify.sinks import KINDS
+from tests.canary import MARK
 from tests.notify.service import Service
-
-CANARY = "canary7f3a9"
 
 WHOLE = """\
 language = "en"
@@ -56,10 +55,8 @@ severity = "critical"
 def folder(tmp_path: Path) -> Path:
     """A folder with a configuration and its secrets."""
     (tmp_path / "notify.toml").write_text(WHOLE, "utf-8")
-    (tmp_path / "ding-url").write_text(
-        f"https://oapi.example.com/robot/send?access_token={CANARY}\n", "utf-8"
-    )
-    (tmp_path / "mail-password").write_text(CANARY, "utf-8")
+    (tmp_path / "ding-url").write_text(f"https://oapi.example.com/robot/send?access_token={MARK}\n", "utf-8")
+    (tmp_path / "mail-password").write_text(MARK, "utf-8")
     return tmp_path
 
 
@@ -69,14 +66,14 @@ def problems(folder: Path, text: str, **environment: str) -> list[str]:
     file.write_text(text, "utf-8")
     with pytest.raises(ConfigError) as error:
         load(file, environment)
-    assert CANARY not in str(error.value)
+    assert MARK not in str(error.value)
     return [problem.removeprefix(f"{file}:") for problem in error.value.problems]
 
 
 def test_a_whole_configuration_says_who_is_told_what(folder: Path) -> None:
-    config = load(folder / "notify.toml", {"DING_SECRET": CANARY})
+    config = load(folder / "notify.toml", {"DING_SECRET": MARK})
     ops, mail = config.sinks["ops"], config.sinks["mail"]
-    assert ops.settings.secrets["url"].text().endswith(CANARY)
+    assert ops.settings.secrets["url"].text().endswith(MARK)
     assert ops.settings.voice.language == "en"
     assert (ops.target.fallback, ops.target.fallback_after_ms) == ("mail", 300_000)
     assert ops.target.rate.burst + 60_000 // ops.target.rate.interval_ms <= 20
@@ -85,7 +82,7 @@ def test_a_whole_configuration_says_who_is_told_what(folder: Path) -> None:
     assert mail.settings.lists["to"] == ("boss@example.com",)
     assert config.routes[1].shops == ("s0*",)
     assert config.doubts() == []
-    assert CANARY not in repr(config)
+    assert MARK not in repr(config)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +90,7 @@ def test_a_whole_configuration_says_who_is_told_what(folder: Path) -> None:
     [
         ('kind = "dingtalk"', 'kind = "dingding"', "6: sinks.ops.kind must be one of console,"),
         ('kind = "dingtalk"', "", "5: sinks.ops.kind is missing"),
-        ('url_file = "ding-url"', f'url = "https://x.example.com/{CANARY}"', "7: sinks.ops.url is a secret and must not"),
+        ('url_file = "ding-url"', f'url = "https://x.example.com/{MARK}"', "7: sinks.ops.url is a secret and must not"),
         ('url_file = "ding-url"', 'url_file = "gone"', "7: sinks.ops.url_file names gone, which cannot be read"),
         ('url_file = "ding-url"', 'url_env = "GONE"', "7: sinks.ops.url_env names GONE, which is not in the env"),
         ('url_file = "ding-url"', "", "5: sinks.ops.url is missing: write url_file or url_env"),
@@ -129,7 +126,7 @@ def test_every_mistake_is_told_at_once(folder: Path) -> None:
 
 
 def test_a_bad_url_in_a_secret_is_told_without_the_url(folder: Path) -> None:
-    (folder / "ding-url").write_text(f"http://10.0.0.1/{CANARY}", "utf-8")
+    (folder / "ding-url").write_text(f"http://10.0.0.1/{MARK}", "utf-8")
     assert "must be https" in problems(folder, WHOLE, DING_SECRET="x")[0]
 
 
@@ -184,7 +181,7 @@ def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "csstream", *words],
         cwd=cwd,
-        env={"PYTHONPATH": str(root), "DING_SECRET": CANARY, "PATH": "", "PYTHONUTF8": "1"},
+        env={"PYTHONPATH": str(root), "DING_SECRET": MARK, "PATH": "", "PYTHONUTF8": "1"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -196,7 +193,7 @@ def test_the_check_shows_routes_and_no_secret(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "ops              dingtalk, en, at most 20 messages a minute, mail after 300 s" in done.stdout
     assert "critical and above; shops s0*; groups vip; rules wait, storm, feed_silent -> mail" in done.stdout
-    assert CANARY not in done.stdout + done.stderr
+    assert MARK not in done.stdout + done.stderr
 
 
 def test_the_check_of_a_bad_file_fails_with_status_2(folder: Path) -> None:
@@ -208,7 +205,7 @@ def test_the_check_of_a_bad_file_fails_with_status_2(folder: Path) -> None:
 
 async def test_a_test_message_proves_a_sink_by_what_its_service_answered(folder: Path) -> None:
     async with Service(["ok", "errcode"]) as service:
-        (folder / "ding-url").write_text(f"{service.url}?access_token={CANARY}", "utf-8")
+        (folder / "ding-url").write_text(f"{service.url}?access_token={MARK}", "utf-8")
         text = WHOLE.replace('kind = "dingtalk"', 'kind = "dingtalk"\nallow_private = true')
         (folder / "notify.toml").write_text(text, "utf-8")
         words = ("alerts", "test", "notify.toml", "--sink", "ops")
@@ -218,4 +215,4 @@ async def test_a_test_message_proves_a_sink_by_what_its_service_answered(folder:
     assert bad.returncode == 1
     assert "errcode 310000: refused by the robot's security setting" in bad.stdout
     assert "csstream notification test" in service.requests[0].json["markdown"]["text"]
-    assert CANARY not in good.stdout + good.stderr + bad.stdout + bad.stderr
+    assert MARK not in good.stdout + good.stderr + bad.stdout + bad.stderr

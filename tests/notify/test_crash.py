@@ -13,11 +13,11 @@ from pathlib import Path
 
 from csstream.core.alert import encode
 from csstream.notify.message import short_id
+from tests.canary import MARK
 from tests.notify.days import T, alert, ended, level
 from tests.notify.service import Request, Service
 
 ROOT = Path(__file__).parent.parent.parent
-CANARY = "canary7f3a9"
 FAULTS = ["500", "errcode", "429", "half", "time_out", "hang_up", "502", "garbage", "302", "slow"]
 
 CONFIG = """
@@ -37,8 +37,8 @@ sinks = ["ops"]
 def folder_of(path: Path, port: int) -> Path:
     """A folder with a configuration whose secrets are canaries."""
     (path / "notify.toml").write_text(CONFIG, "utf-8")
-    (path / "url").write_text(f"http://127.0.0.1:{port}/robot/{CANARY}?access_token={CANARY}", "utf-8")
-    (path / "secret").write_text(CANARY, "utf-8")
+    (path / "url").write_text(f"http://127.0.0.1:{port}/robot/{MARK}?access_token={MARK}", "utf-8")
+    (path / "secret").write_text(MARK, "utf-8")
     (path / "alerts.jsonl").touch()
     return path
 
@@ -143,7 +143,7 @@ async def test_no_alert_is_lost_when_the_notifier_is_killed_again_and_again(tmp_
     assert sum(seen.values()) - len(seen) <= notifier.deaths
     again = [text for text in texts(service.taken) if seen[id_of(text)] > 1]
     assert sum("可能重复" in text for text in again) == sum(seen.values()) - len(seen)
-    assert CANARY.encode() not in notifier.said
+    assert MARK.encode() not in notifier.said
     assert b"no connection" in notifier.said  # it did speak
 
 

@@ -25,6 +25,7 @@ from csstream.notify.sinks.slack import Slack
 from csstream.notify.sinks.webhook import Webhook
 from csstream.notify.sinks.wecom import WeCom
 from csstream.notify.wording import Voice, text_of
+from tests.canary import MARK
 from tests.notify.days import T, ended, level
 from tests.notify.service import BEHAVIOURS, Service
 
@@ -35,7 +36,6 @@ EVIL = (
     "@all <@U1> <!channel> [x](https://evil.example) **b** `c` # h\n> q ~~s~~ | \u202egnp\u200b \x1b[31m "
     'javascript:alert(1) http://evil.example www.evil.example <at user_id="all"></at> <script>'
 )
-CANARY = "canary7f3a9"
 
 
 @pytest.fixture
@@ -271,11 +271,11 @@ async def test_no_answer_of_ours_holds_a_secret_whatever_happens(
 ) -> None:
     for name in [*BEHAVIOURS, "time_out"]:
         service.script = [name]
-        url = f"{service.url}/{CANARY}?access_token={CANARY}"
-        to = settings(url=url, timeout_s=0.3, secrets={"url": Secret(url), "secret": Secret(CANARY)})
+        url = f"{service.url}/{MARK}?access_token={MARK}"
+        to = settings(url=url, timeout_s=0.3, secrets={"url": Secret(url), "secret": Secret(MARK)})
         answer = await send(kind, to)
-        assert CANARY not in f"{answer!r} {to!r} {to.secrets['url']} {to.secrets['secret']:>20}"
-    assert CANARY not in caplog.text
+        assert MARK not in f"{answer!r} {to!r} {to.secrets['url']} {to.secrets['secret']:>20}"
+    assert MARK not in caplog.text
 
 
 # ---- mail ---------------------------------------------------------------------------------------------------------

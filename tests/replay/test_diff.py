@@ -13,6 +13,7 @@ from csstream.replay.explain import explain
 from csstream.replay.job import ReplayError
 from csstream.replay.outputs import Output
 from csstream.simulate import Plan, lines
+from tests.canary import TEXT
 from tests.replay.files import replayed, written
 
 T = 1_763_690_400_000
@@ -26,10 +27,10 @@ ASKED = {
     "customer": "c",
     "agent": "A",
     "sender": "customer",
-    "text": "在吗",
+    "text": TEXT,
 }
-BOT = {**ASKED, "id": "b", "ts": T + 5_000, "sender": "bot", "text": "您好"}
-REPLY = {**ASKED, "id": "r", "ts": T + 40_000, "sender": "human", "text": "在的"}
+BOT = {**ASKED, "id": "b", "ts": T + 5_000, "sender": "bot", "text": TEXT}
+REPLY = {**ASKED, "id": "r", "ts": T + 40_000, "sender": "human", "text": f"在的 {TEXT}"}
 OTHER = {**ASKED, "id": "o", "customer": "d"}
 END = {**ASKED, "id": "e", "customer": "e", "ts": T + 60_000}
 WAIT = f"wait|s|c|{T}|q"

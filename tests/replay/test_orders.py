@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from csstream.policy import load, with_settings
+from tests.canary import TEXT
 from tests.laws.notation import at, chat
 from tests.replay.files import HANDBOOK, lines, replayed, table, written
 from tests.tmall import HOURLY, published
@@ -48,8 +49,8 @@ def event(kind: str, number: int, ts: int, **more: Any) -> Wire:
 def inquirers(number: int, same_day: int, later: int) -> Iterator[Wire]:
     """Customers who ask on one day; some order on it, some two days after."""
     for n in range(number):
-        yield event("message", n, at("10:00:00") + n, sender="customer", text="有货吗?", agent="A")
-        yield event("message", n, at("10:00:10") + n, sender="human", text="有的", agent="A")
+        yield event("message", n, at("10:00:00") + n, sender="customer", text=f"{TEXT}?", agent="A")
+        yield event("message", n, at("10:00:10") + n, sender="human", text=TEXT, agent="A")
         if n < same_day:
             yield event("order", n, at("12:00:00") + n, order=f"o{n}", status="created")
         elif n < same_day + later:

@@ -19,6 +19,7 @@ from csstream.core.engine import Engine
 from csstream.ledgers import sqlite
 from csstream.ledgers.sqlite import SqliteLedger
 from csstream.policy import load
+from tests.canary import plant
 
 ROOT = Path(__file__).parents[2]
 GONE = (urllib.error.URLError, http.client.HTTPException, OSError)
@@ -97,7 +98,7 @@ class Served(Client):
     def __init__(self, data: Path, *arguments: str) -> None:
         self.data = data
         super().__init__(["serve", "--data", str(data), "--port", "0", *arguments])
-        self.token = (data / "token").read_text().strip()
+        self.token = plant((data / "token").read_text().strip())
 
     def records(self, name: str) -> Iterator[dict[str, Any]]:
         """All records of an outlet."""

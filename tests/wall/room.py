@@ -14,9 +14,10 @@ from csstream.wall import Access, Moment, Picture, mount
 from csstream.wall.app import Wall
 from csstream.web.bearer import Bearer
 from csstream.web.server import Requests, application, listening
+from tests.canary import SECRET
 from tests.laws.notation import at, chat
 
-TOKEN = "canary-token-of-the-wall"
+TOKEN = SECRET
 NAMES = ("wall.shop.example",)
 
 EVENING_MS = 1_795_264_200_000

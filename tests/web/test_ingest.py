@@ -17,8 +17,8 @@ from csstream.web.batch import Entry
 from csstream.web.bearer import Bearer
 from csstream.web.ingest import AwayError, BusyError, Ingest, RefusedError
 from csstream.web.server import MAX_BODY, Requests, application, listening
+from tests.canary import SECRET, TEXT
 
-TOKEN = "a-token-of-many-letters"
 EVENT = b'{"id":"1","type":"message","ts":0,"shop":"s","customer":"c","sender":"customer"}'
 ORDER = (
     b'{"id":"2","type":"order","ts":0,"shop":"t","customer":"c","order":"o","status":"paid","amount":"1.50"}'
@@ -53,7 +53,7 @@ class Site:
 
     async def post(self, body: bytes, query: str = "", **headers: str) -> tuple[ClientResponse, Any]:
         """The answer to a body, checked against the document."""
-        headers = {"Authorization": f"Bearer {TOKEN}"} | headers
+        headers = {"Authorization": f"Bearer {SECRET}"} | headers
         async with self.client.post(
             f"{self.address}/v1/events{query}", data=io.BytesIO(body), headers=headers
         ) as answer:
@@ -82,11 +82,11 @@ async def site() -> AsyncIterator[Site]:
     """Everything under test, on a free port."""
     kept, requests = Kept(), Requests()
     app = application(requests, ["shop.example"])
-    Ingest(kept, Bearer(TOKEN)).mount(app)
+    Ingest(kept, Bearer(SECRET)).mount(app)
     openapi.mount(app)
 
     async def broken(_: web.Request) -> web.Response:
-        raise RuntimeError("secret words of a customer")
+        raise RuntimeError(f"secret words of a customer: {TEXT}")
 
     app.router.add_get("/broken/{customer}", broken)
     async with listening(app, "127.0.0.1", 0) as address, ClientSession() as client:
@@ -137,7 +137,7 @@ async def test_what_a_customer_wrote_is_not_sent_back(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer é"]
+    "given", [None, "", "Bearer", "Bearer wrong", f"Basic {SECRET}", f"Bearer {SECRET}x", "Bearer é"]
 )
 async def test_without_the_token_nothing_is_taken(site: Site, given: str | None) -> None:
     headers = {} if given is None else {"Authorization": given}
@@ -176,7 +176,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     monkeypatch.setattr(ingest, "BODY_S", 0.2)
     host, _, port = site.address.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    head = f"POST /v1/events HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 99\r\n\r\n"
+    head = f"POST /v1/events HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {SECRET}\r\nContent-Length: 99\r\n\r\n"
     writer.write(head.encode() + EVENT[:20])
     async with asyncio.timeout(10):
         assert b" 408 " in await reader.readline()
