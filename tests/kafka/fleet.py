@@ -11,6 +11,7 @@ import secrets
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -160,10 +161,9 @@ class Fleet:
         """All that a committed reader sees of a topic, by partition."""
 
         async def look() -> list[ConsumerRecord]:
-            found: list[ConsumerRecord] = []
-            for number in range(PARTITIONS):
-                found += await read(self.connection, self.topic(topic), number)
-            return found
+            places = range(PARTITIONS)
+            lists = await asyncio.gather(*(read(self.connection, self.topic(topic), n) for n in places))
+            return [*chain.from_iterable(lists)]
 
         return asyncio.run(look())
 
@@ -184,8 +184,10 @@ class Fleet:
             await consumer.start()
             try:
                 places = [TopicPartition(topic, n) for topic in self.inputs for n in range(PARTITIONS)]
-                shown = {place: await consumer.committed(place) or 0 for place in places}
-                return shown, await consumer.end_offsets(places)
+                *shown, ends = await asyncio.gather(
+                    *(consumer.committed(place) for place in places), consumer.end_offsets(places)
+                )
+                return {place: at or 0 for place, at in zip(places, shown, strict=True)}, ends
             finally:
                 await consumer.stop()
 
@@ -219,7 +221,10 @@ class Fleet:
             finally:
                 await ledger.close()
 
-        return [asyncio.run(look(number)) for number in range(PARTITIONS)]
+        async def look_at_all() -> list[Engine]:
+            return await asyncio.gather(*(look(number) for number in range(PARTITIONS)))
+
+        return asyncio.run(look_at_all())
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """Last revisions, without what was retracted, and what is not concluded as it stands; `rev` left out."""

@@ -57,8 +57,8 @@ class KafkaKeeper:
 
     async def prepare(self) -> None:
         """Fill the inputs."""
-        for topic in INPUTS:
-            await write(self.connection, topic, self.partition, [b"%d" % n for n in range(FILLED)])
+        values = [b"%d" % n for n in range(FILLED)]
+        await asyncio.gather(*(write(self.connection, topic, self.partition, values) for topic in INPUTS))
 
     def owner(
         self,
