@@ -10,7 +10,7 @@ a few dozen attribute reads, a fact is built once, when it is concluded.
 
 import unicodedata
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from msgspec import UNSET
 
@@ -91,7 +91,8 @@ class Receiving:
 class State:
     """All that the fold keeps of a customer; instants in epoch ms, -1 for none."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Sequence[Any] | None = None) -> None:
+        """A fresh customer's; or with the fields `kept`, in this order."""
         self.holder: str | None = None
         self.last_message: int = -NEVER
         self.last_activity: int = -NEVER  # message or transfer
@@ -129,6 +130,16 @@ class State:
 
         self.complaints: dict[str, Complaining] = {}  # by id; one that is over is not opened again
 
+        if kept is not None:
+            (
+                self.holder, self.last_message, self.last_activity, self.next_due, self.since,
+                self.first_id, self.closing, self.messages, self.first_any, self.leg_from, self.legs,
+                self.evidence, self.others, self.flag, self.session_start, self.session_id,
+                self.customer_wrote, self.openers, self.received, self.shop_received, self.day,
+                self.day_end, self.wrote, self.replied, self.bad, self.day_evidence, self.agent_days,
+                self.inquired, self.complaints,
+            ) = kept  # fmt: skip
+
 
 class Concluded:
     """What is concluded, in the order it was; orders and reminders as they stand, by whoever keeps the book."""
@@ -157,6 +168,14 @@ class Concluded:
         self.consults += other.consults
         self.flags += other.flags
         self.complaints += other.complaints
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        self.waits.clear()
+        self.receptions.clear()
+        self.consults.clear()
+        self.flags.clear()
+        self.complaints.clear()
 
     def all(self) -> list[AnyFact]:
         """Every fact."""

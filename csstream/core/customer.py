@@ -54,7 +54,17 @@ class Customer:
         "trimmed_ms", "worked",
     )  # fmt: skip
 
-    def __init__(self, rules: Rules, shop: str, name: str, group_of: GroupOf, trimmed_ms: int = -1) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        shop: str,
+        name: str,
+        group_of: GroupOf,
+        out: Concluded,
+        trimmed_ms: int = -1,
+        state: State | None = None,
+    ) -> None:
+        """`out` is empty, and is again after every call: what is concluded lies there until it is published."""
         self.rules = rules
         self.shop = shop
         self.name = name
@@ -88,7 +98,7 @@ class Customer:
         self.due = NEVER  # as it lies in the heap; the next one may have moved on since
         self.expected: Expected = {}  # what is counted on a day without being concluded
         self.expected_on = ""
-        self.conversation = Conversation(rules, shop, name, Concluded())
+        self.conversation = Conversation(rules, shop, name, out, state)
 
     # ---- events -----------------------------------------------------------------------------------------
 
@@ -401,7 +411,7 @@ class Customer:
 
     def _adopt(self, told: Conversation, worked: int, settled_ms: int) -> None:
         """Go on from a story in which all dues before `settled_ms`, the last at `worked`, were worked off."""
-        told.out = Concluded()
+        told.out = self.conversation.out
         self.conversation = told
         self.worked = worked
         s, levels = told.state, self.rules.levels
@@ -506,10 +516,11 @@ class Customer:
         )
 
     @classmethod
-    def restored(cls, rules: Rules, shop: str, name: str, group_of: GroupOf, row: CustomerRow) -> "Customer":
+    def restored(
+        cls, rules: Rules, shop: str, name: str, group_of: GroupOf, out: Concluded, row: CustomerRow
+    ) -> "Customer":
         """The customer of a row, without the events that the chapters hold of him."""
-        customer = cls(rules, shop, name, group_of, row.trimmed_ms)
-        customer.conversation.state = decode_state(row.mark)
+        customer = cls(rules, shop, name, group_of, out, row.trimmed_ms, decode_state(row.mark))
         customer.base = row.base
         customer.events = row.carried
         customer.last = row.last
@@ -541,6 +552,7 @@ class Customer:
         for wait in told.out.waits:
             if wait.normal:
                 self.started = wait.since, wait.evidence[0]
+        told.out.clear()  # it was published before the restart
         self.started = self.open_normal() or self.started
         self._adopt(told, worked, settled_ms)
 

@@ -6,7 +6,7 @@ and it goes on as this one would have. An engine whose step could not be committ
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from csstream.core.rows import (
     decode_tally,
     encode_key,
     encode_row,
+    family_of,
 )
 from csstream.core.shop import Shop
 from csstream.events import Reject, decode_many
@@ -222,50 +223,40 @@ class Engine:
     # ---- after a restart --------------------------------------------------------------------------------
 
     def _load(self, rows: Mapping[bytes, bytes]) -> None:
-        keyed: list[tuple[list[str], bytes]] = [(decode_key(key), value) for key, value in rows.items()]
-        order = {
-            "shop": 0,
-            "agent": 1,
-            "tally": 2,
-            "samples": 3,
-            "day": 4,
-            "book": 5,
-            "order": 6,
-            "customer": 7,
-            "chapter": 8,
-            "floor": 9,
-        }
-        keyed.sort(key=lambda item: (order[item[0][0]], item[0]))
+        families: dict[str, list[bytes]] = {}
+        for key in sorted(rows):  # chapters by their names
+            families.setdefault(family_of(key), []).append(key)
+
+        def each(family: str) -> Iterator[tuple[Shop, list[str], bytes]]:
+            for key in families.pop(family, ()):
+                _, shop, *rest = decode_key(key)
+                yield self.shops[shop], rest, rows[key]
+
+        for key in families.pop("shop", ()):
+            _, name = decode_key(key)
+            self.shops[name] = Shop(self._rules, name, decode_shop(rows[key]))
+        for shop, (agent,), row in each("agent"):
+            shop.restore_agent(agent, decode_agent(row))
+        for shop, (agent,), row in each("tally"):
+            shop.tallies[agent] = decode_tally(row)
         samples: dict[tuple[str, str, str], dict[str, list[tuple[int, list[int]]]]] = {}
-        for (family, shop_name, *rest), value in keyed:
-            if family == "shop":
-                self.shops[shop_name] = Shop(self._rules, shop_name, decode_shop(value))
-                continue
-            shop = self.shops[shop_name]
-            if family == "agent":
-                shop.restore_agent(rest[0], decode_agent(value))
-            elif family == "book":
-                shop.desk.restore(rest[0], value)
-            elif family == "order":
-                shop.desk.restore(rest[0], value, rest[1])
-            elif family == "tally":
-                shop.tallies[rest[0]] = decode_tally(value)
-            elif family == "samples":
-                day, agent, kind, chunk = rest
-                own = samples.setdefault((shop_name, day, agent), {})
-                own.setdefault(kind, []).append((int(chunk), decode_samples(value)))
-            elif family == "day":
-                day, agent = rest
-                chunks = samples.get((shop_name, day, agent), {})
-                whole = {
-                    kind: [ms for _, part in sorted(parts) for ms in part] for kind, parts in chunks.items()
-                }
-                shop.restore_day(day, agent or None, decode_day(value), whole)
-            elif family == "floor":
-                shop.restore_floor(rest[0], rest[1], value)
-            elif family == "customer":
-                shop.restore_customer(rest[0], decode_customer(value))
-            else:
-                shop.restore_chapter(int(rest[0]), decode_chapter(value))
+        for shop, (day, agent, kind, chunk), row in each("samples"):
+            own = samples.setdefault((shop.name, day, agent), {})
+            own.setdefault(kind, []).append((int(chunk), decode_samples(row)))
+        for shop, (day, agent), row in each("day"):
+            chunks = samples.get((shop.name, day, agent), {})
+            whole = {kind: [ms for _, part in sorted(parts) for ms in part] for kind, parts in chunks.items()}
+            shop.restore_day(day, agent or None, decode_day(row), whole)
+        for shop, (customer,), row in each("book"):
+            shop.desk.restore(customer, row)
+        for shop, (customer, order), row in each("order"):
+            shop.desk.restore(customer, row, order)
+        for shop, (customer,), row in each("customer"):
+            shop.restore_customer(customer, decode_customer(row))
+        for shop, (first,), row in each("chapter"):
+            shop.restore_chapter(int(first), decode_chapter(row))
+        for shop, (part, agent), row in each("floor"):
+            shop.restore_floor(part, agent, row)
+        assert not families, f"rows of no family that is known here: {', '.join(families)}"
         for shop in self.shops.values():
             shop.resume()

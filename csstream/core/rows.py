@@ -204,10 +204,10 @@ def decode_state(row: bytes) -> State:
     for place, build in _NESTED:
         if place < len(values) and values[place]:  # most are empty
             values[place] = build(values[place])
-    state = State()
-    for name, value in zip(_STATE, values, strict=False):
-        setattr(state, name, value)
-    return state
+    if len(values) < len(_STATE):
+        fresh = State()
+        values += [getattr(fresh, name) for name in _STATE[len(values) :]]
+    return State(values)
 
 
 _pack = msgspec.msgpack.Encoder(enc_hook=_values).encode

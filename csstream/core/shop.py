@@ -16,7 +16,7 @@ from csstream.core.calendar import Day
 from csstream.core.changes import Change as FloorChange
 from csstream.core.changes import View, instant, of_agent
 from csstream.core.chapters import Chapters, chapter_name
-from csstream.core.conversation import NEVER, Rules
+from csstream.core.conversation import NEVER, Concluded, Rules
 from csstream.core.crew import Crew, known, version
 from csstream.core.customer import (
     APPLIED,
@@ -81,6 +81,7 @@ class Shop:
         self._kept_ms = kept_for(rules)
         self.floor = Floor(rules.policy, rules.calendar, name, self.crew.group_of)
         self.revs: dict[str, tuple[int, int]] = {}  # alerts of a state are never revised
+        self._concluded = Concluded()
         self._changes: list[FloorChange] = []  # told by the customers, and not yet to the floor
         self._dues: list[tuple[int, str]] = []
         self._step: ShopStep | None = None
@@ -116,7 +117,7 @@ class Shop:
             since = self.row.forgotten_ms + 1
             if ts < since:
                 return TOO_LATE, behind
-            customer = self.customers[name] = Customer(self.rules, self.name, name, self.crew.group_of, since)
+            customer = self._meet(name, since)
             customer.account = self.desk.account(name)
         if behind < 0:
             self.move_clock(ts)
@@ -133,6 +134,12 @@ class Shop:
         if result == APPLIED and behind > 0:
             result = LATE
         return result, behind
+
+    def _meet(self, name: str, since_ms: int) -> Customer:
+        """A customer of whom nothing is known from before an instant."""
+        customer = Customer(self.rules, self.name, name, self.crew.group_of, self._concluded, since_ms)
+        self.customers[name] = customer
+        return customer
 
     @property
     def step(self) -> ShopStep:
@@ -531,15 +538,14 @@ class Shop:
 
     def restore_customer(self, name: str, row: CustomerRow) -> None:
         """A customer from a row; the chapters follow, then `resume`."""
-        customer = Customer.restored(self.rules, self.name, name, self.crew.group_of, row)
+        customer = Customer.restored(self.rules, self.name, name, self.crew.group_of, self._concluded, row)
         self.customers[name] = customer
         self._restored[name] = customer, row.place
 
     def restore_chapter(self, first: int, row: ChapterRow) -> None:
         """A chapter from its row, in order of their names."""
         self.chapters.restore(first, row)
-        if row.newest_ms > self.seen.covers_ms:
-            self.seen.note(row.customers, (decode_named(event).id for event in row.events))
+        self.seen.restore(row)
         mixed = row.oldest_ms < self.row.ended_ms
         restored = self._restored
         for place, (name, event) in enumerate(zip(row.customers, row.events, strict=True), first):
@@ -547,8 +553,7 @@ class Shop:
                 continue
             known = restored.get(name)
             if known is None:
-                customer = Customer(self.rules, self.name, name, self.crew.group_of, row.forgotten_ms + 1)
-                self.customers[name] = customer
+                customer = self._meet(name, row.forgotten_ms + 1)
                 known = restored[name] = customer, 0
             customer, marked = known
             customer.events.append(event)
