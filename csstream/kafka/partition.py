@@ -12,7 +12,6 @@ clock until it is read to its end (SPEC 3).
 """
 
 import asyncio
-import gc
 import logging
 import time
 from bisect import bisect_left
@@ -256,7 +255,6 @@ class Partition:
         self._gaps.clear()
         self._lost = None
         positions = {self._places[topic]: position for topic, position in self.runner.positions.items()}
-        gc.freeze()  # many small objects that stay: a full collection of them stops everything for a second
         self.state, self.why = "ready", ""
         await self._source.read_from(positions)
         seconds = time.monotonic() - self.began_s

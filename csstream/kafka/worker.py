@@ -238,7 +238,7 @@ class Worker:
         )
 
     async def _elsewhere(self, make: Callable[[], Engine]) -> Engine:
-        return await asyncio.get_running_loop().run_in_executor(self._loader, make)
+        return await asyncio.get_running_loop().run_in_executor(self._loader, _calmly, make)
 
     def _put(self, fetched: RecordList) -> None:
         partition = self.owned.get(fetched.partition)
@@ -311,6 +311,16 @@ class Worker:
 
     def _warn(self, stuck: str | None) -> None:
         self.exporter.dead = stuck
+
+
+def _calmly(make: Callable[[], Engine]) -> Engine:
+    """Make an engine without looking for cycles among its many small objects, which stay: neither now nor later."""
+    gc.disable()
+    try:
+        return make()
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager
