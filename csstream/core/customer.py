@@ -381,9 +381,6 @@ class Customer:
 
     def views(self, settled_ms: int, floor_ms: int) -> list[Change]:
         """What the floor has to know of him to go on at `floor_ms`: the view then, and what comes after it."""
-        # In the last ms of a day his own day may be closed, and on the floor it is not over.
-        if self.newest <= floor_ms and self.rules.calendar.day(floor_ms).end_ms > floor_ms + 1:
-            return [self.conversation.view(floor_ms, "", None)]
         told: list[Change] = []
         self._told([decode_event(event) for event in self.events], settled_ms, told)
         return self._from(told, floor_ms, floor_ms + 1)

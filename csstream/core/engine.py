@@ -257,6 +257,7 @@ class Engine:
             shop.restore_chapter(int(first), decode_chapter(row))
         for shop, (part, agent), row in each("floor"):
             shop.restore_floor(part, agent, row)
-        assert not families, f"rows of no family that is known here: {', '.join(families)}"
+        if families:
+            raise ValueError(f"rows of no family that is known here: {', '.join(families)}")
         for shop in self.shops.values():
             shop.resume()

@@ -201,12 +201,13 @@ _NESTED = tuple((_STATE.index(name), build) for name, build in _BUILDERS.items()
 def decode_state(row: bytes) -> State:
     """A state from its row; fields that are newer than the row are a fresh customer's."""
     values = _unpack(row)
-    for place, build in _NESTED:
-        if place < len(values) and values[place]:  # most are empty
-            values[place] = build(values[place])
     if len(values) < len(_STATE):
         fresh = State()
         values += [getattr(fresh, name) for name in _STATE[len(values) :]]
+    for place, build in _NESTED:
+        found = values[place]
+        if found:  # most are empty
+            values[place] = build(found)
     return State(values)
 
 

@@ -585,13 +585,22 @@ class Shop:
         floor = self.floor
         if floor.now < 0:
             return
-        quiet = min(floor.now - self.rules.gap, self.rules.calendar.day(floor.now).start_ms)
-        told: list[FloorChange] = []
+        now, today = floor.now, self.rules.calendar.day(floor.now)
+        quiet = min(now - self.rules.gap, today.start_ms)
+        # In the last ms of a day a customer's own day may be closed, and on the floor it is not over.
+        plain_ms = now if today.end_ms > now + 1 else -1
+        views: list[View] = []
+        ahead: list[FloorChange] = []
         for name, customer in self.customers.items():
-            if customer.conversation.state.since >= 0 or customer.newest >= quiet:
-                told += customer.views(self._settled_for(name), floor.now)
-        views = [c for c in told if type(c) is View and c.ts <= floor.now]
-        ahead = [c for c in told if c.ts > floor.now]
+            newest = customer.newest
+            if newest < quiet and customer.conversation.state.since < 0:
+                continue
+            if newest <= plain_ms:
+                views.append(customer.conversation.view(now, "", None))
+            else:
+                told = customer.views(self._settled_for(name), now)
+                views += [c for c in told if type(c) is View and c.ts <= now]
+                ahead += [c for c in told if c.ts > now]
         self._changes = [*(c for c in self._changes if c not in ahead), *ahead]
         floor.resume(views)
 

@@ -40,7 +40,7 @@ LIST_RECORDS = 5_000
 BEATS = 5
 """Heartbeats in a session, at least."""
 
-BEAT_S = 0.5
+BEAT_S = 0.25
 """Most time between two heartbeats: a member hears of a rebalance with the next one, and all others wait for it."""
 
 REBALANCE_S = 20.0

@@ -46,6 +46,9 @@ from csstream.settings import Settings
 SHOW_S = 1.0
 """How often figures are taken."""
 
+SHARES = 0.1, 0.03
+"""Most of the time that this takes, and while a partition is loaded: that one is waited for."""
+
 HANDOVER_S = 1.0
 """Figures of a partition are shown so long after its assignment: by then its last owner has been told."""
 
@@ -254,7 +257,8 @@ class Worker:
             self.exporter.unready = self.unready()
             self._update()
             took_s = time.monotonic() - began_s
-            await asyncio.sleep(max(SHOW_S, 10 * took_s) - took_s)
+            share = SHARES[any(partition.state == "loading" for partition in self.owned.values())]
+            await asyncio.sleep(max(SHOW_S, took_s / share) - took_s)
 
     @property
     def _lease_s(self) -> float:

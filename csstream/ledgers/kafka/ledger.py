@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition  # type: ignore[import-untyped]
@@ -72,6 +73,9 @@ BATCH_BYTES = 900_000
 """Most bytes sent at once to one topic, where the topic takes as much."""
 
 log = logging.getLogger(__name__)
+
+_One = TypeVar("_One")
+_Other = TypeVar("_Other")
 
 
 class RefusedError(LedgerError):
@@ -138,8 +142,8 @@ class KafkaLedger:
         """
         await self._leave(CLOSE_S)
         try:
-            await self._identify(await self._start())
-            rows = await self._read()
+            async with self._reader() as reader:
+                rows = await self._take_over(reader)
         except (KafkaError, OSError, TimeoutError) as error:
             await self._leave(CLOSE_S)
             raise self._failed("could not be opened", error) from error
@@ -170,8 +174,6 @@ class KafkaLedger:
         """
         await self._leave(CLOSE_S)
         try:
-            producer = await self._start()
-            await self._identify(producer)
             rows = await self._load()
         except (KafkaError, OSError, TimeoutError) as error:
             await self._leave(CLOSE_S)
@@ -186,6 +188,15 @@ class KafkaLedger:
             raise
         return rows, {topic: kept.next for topic, kept in self._kept.items()}
 
+    async def _take_over(self, reader: AIOKafkaConsumer) -> dict[bytes, bytes]:
+        """Fence the earlier owner, and only then read what lies there. What can be done at once is: every wait here is
+        silence of the partition."""
+        async with asyncio.timeout(START_S):
+            producer, _ = await _both(self._start(), reader.start())
+        tables = TopicPartition(self._outputs.tables, self.partition)
+        rows, _ = await _both(read_rows(reader, tables, self._say), self._identify(producer))
+        return rows
+
     async def _start(self) -> AIOKafkaProducer:
         producer = self._producer = AIOKafkaProducer(
             **self._connection.settings(self._name),
@@ -194,8 +205,7 @@ class KafkaLedger:
             max_batch_size=BATCH_BYTES,
             linger_ms=0,
         )
-        async with asyncio.timeout(START_S):
-            await producer.start()
+        await producer.start()
         return producer
 
     async def _identify(self, producer: AIOKafkaProducer) -> None:
@@ -218,7 +228,7 @@ class KafkaLedger:
 
     async def _load(self) -> dict[bytes, bytes]:
         async with self._reader() as reader:
-            rows = await read_rows(reader, TopicPartition(self._outputs.tables, self.partition), self._say)
+            rows = await self._take_over(reader)
             kept = rows.pop(POSITIONS, None)
             meta = rows.pop(META, None)
             self._meta = None if meta is None else self._known(meta)
@@ -227,10 +237,6 @@ class KafkaLedger:
                 await self._check_new(reader)
             await self._check_places(reader)
         return rows
-
-    async def _read(self) -> dict[bytes, bytes]:
-        async with self._reader() as reader:
-            return await read_rows(reader, TopicPartition(self._outputs.tables, self.partition), self._say)
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
@@ -243,8 +249,6 @@ class KafkaLedger:
             max_partition_fetch_bytes=8 << 20,
         )
         try:
-            async with asyncio.timeout(START_S):
-                await reader.start()
             yield reader
         finally:
             with suppress(KafkaError, TimeoutError):
@@ -308,8 +312,7 @@ class KafkaLedger:
             places[TopicPartition(topic, self.partition)] = kept.next
         if not places:
             return
-        starts = await reader.beginning_offsets(list(places))
-        ends = await reader.end_offsets(list(places))
+        starts, ends = await _both(reader.beginning_offsets([*places]), reader.end_offsets([*places]))
         for place, position in places.items():
             start, end = starts[place], ends[place]
             if start <= position <= end:
@@ -527,6 +530,17 @@ class KafkaLedger:
         return LedgerError(
             f"{self._place()} at {self._connection.broker}: {what} ({str(error) or type(error).__name__}); open it again"
         )
+
+
+async def _both(one: Awaitable[_One], other: Awaitable[_Other]) -> tuple[_One, _Other]:
+    """Wait for two things at once; where one fails, the other is given up."""
+    tasks = asyncio.ensure_future(one), asyncio.ensure_future(other)
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _give_up(producer: AIOKafkaProducer) -> None:
