@@ -10,14 +10,15 @@ A chapter ends when its newest event is out of reach of everything that may stil
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Final
 
 from csstream.core.conversation import NEVER
 from csstream.core.rows import ChapterRow
 
-FULL_BYTES = 131_072
+FULL_BYTES: Final = 131_072
 """A chapter is no longer than this and one event, so that a ledger can hold it."""
 
-SHORT_BYTES = 4_096
+SHORT_BYTES: Final = 4_096
 """A chapter shorter than this goes on with the next step: quiet hours make few rows too."""
 
 
@@ -42,12 +43,14 @@ class Chapters:
         if last is None or last.forgotten_ms != forgotten_ms:
             last = self._begin(forgotten_ms)
         _widen(last, oldest_ms, newest_ms)
+        customers, kept = last.customers, last.events
         for event in events:
             if self._size >= FULL_BYTES:
                 last = self._begin(forgotten_ms)
                 _widen(last, oldest_ms, newest_ms)
-            last.customers.append(customer)
-            last.events.append(event)
+                customers, kept = last.customers, last.events
+            customers.append(customer)
+            kept.append(event)
             self._size += len(event)
             self.place += 1
         self._changed[self._first] = last

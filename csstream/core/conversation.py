@@ -15,8 +15,9 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from csstream.core.calendar import Calendar
-from csstream.core.changes import Change, OpenWait, Turn, View, Word
+from csstream.core.changes import Change, OpenWait, View
 from csstream.core.facts import AnyFact, Consult, Flag, Leg, Level, Order, Reception, Reminder, Wait
+from csstream.core.kinds import MESSAGE, TURN, WORD
 from csstream.core.orders.terms import Terms
 from csstream.events import Complaint, Event, Message, Session, Transfer
 from csstream.policy import Policy
@@ -274,10 +275,10 @@ class Conversation:
         """Fold events; all that lies before each has come to pass. Types of no concern here change nothing."""
         s = self.state
         for event in events:
-            if type(event) is Message and not event.internal:
-                self._message(event)
-                continue
             t: int = event.ts  # type: ignore[assignment]  # decoded
+            if type(event) is MESSAGE and not event.internal:
+                self._message(event, t, event.sender)
+                continue
             if s.since >= 0 and t > s.next_due:
                 self._expire(t)
             if type(event) is Transfer:
@@ -300,12 +301,15 @@ class Conversation:
                 wait = s.since, s.first_id, s.leg_from, s.holder
             sent = None
             said = ""
-            if type(event) is Message:
+            if type(event) is MESSAGE:
                 if not event.internal:
                     said = customer
-                    self._message(event)
-                    if event.sender in response and type(event.agent) is str:
-                        sent = event.agent
+                    sender = event.sender
+                    self._message(event, t, sender)
+                    if sender in response:
+                        agent = event.agent
+                        if type(agent) is str:
+                            sent = agent
             elif type(event) is Transfer:
                 self._transfer(event)
             elif type(event) is Session:
@@ -317,9 +321,9 @@ class Conversation:
                 contact = s.session_start, len(s.received), s.wrote, s.replied
                 changes.append(self.view(t, event.id, sent))
             elif waits != wait:
-                changes.append(Turn(t, event.id, customer, sent, s.last_message, self._open()))
+                changes.append(TURN(t, event.id, customer, sent, s.last_message, self._open()))
             else:
-                changes.append(Word(t, event.id, said, sent))
+                changes.append(WORD(t, event.id, said, sent))
             wait = waits
 
     def expire(self, now: int, changes: list[Change]) -> int:
@@ -351,39 +355,38 @@ class Conversation:
 
     # ---- events -----------------------------------------------------------------------------------------
 
-    def _message(self, m: Message) -> None:
+    def _message(self, m: Message, t: int, sender: str) -> None:
         s = self.state
         rules = self.rules
-        t: int = m.ts  # type: ignore[assignment]  # decoded
         if t > s.next_due:
             self._enter(t)
         since = s.since
         silence = t - s.last_message
         if silence > rules.gap and (since < 0 or s.closing):
             self._new_session(m, t)
-        if m.sender == "customer":
+        if sender == "customer":
             self._from_customer(m, t, since)
         else:
-            self._to_customer(m, t, since)
+            self._to_customer(m, t, since, sender)
         s.last_message = s.last_activity = t
 
     def _from_customer(self, m: Message, t: int, since: int) -> None:
         s = self.state
         rules = self.rules
         s.customer_wrote = True
-        agent = m.agent
+        agent, name = m.agent, m.id
         counts = True
         if since >= 0 and s.closing:
             if rules.courtesy(m):
                 counts = rules.closing_consults
             else:
-                s.evidence.append(m.id)
+                s.evidence.append(name)
                 self._end(t, "moot", None)  # W2c
                 since = -1
         if since >= 0:  # W2
             s.messages += 1
             if len(s.evidence) < EVIDENCE:
-                s.evidence.append(m.id)
+                s.evidence.append(name)
             if type(agent) is str and agent != s.holder:
                 self._hand_over(t, agent)
         else:  # W1
@@ -392,44 +395,44 @@ class Conversation:
             if agent is not UNSET:
                 s.holder = agent
             s.since = s.leg_from = t
-            s.first_id = m.id
+            s.first_id = name
             s.closing = closing = rules.courtesy(m)
             s.messages = 1
-            s.evidence.append(m.id)
+            s.evidence.append(name)
             if rules.ttl != NEVER and t + rules.ttl < s.next_due:
                 s.next_due = t + rules.ttl
             if closing:
                 counts = rules.closing_consults
             else:
                 if s.shop_received is None:
-                    s.shop_received = Receiving(t, t, -1, -1, 0, [m.id])
+                    s.shop_received = Receiving(t, t, -1, -1, 0, [name])
                 if s.holder is not None:
-                    self._receive(s.holder, t, t, m.id)
+                    self._receive(s.holder, t, t, name)
         if not s.inquired and not (rules.courtesy(m) if since >= 0 else s.closing):
             s.inquired = True
         if counts:
             if s.wrote < 0:
                 s.wrote = t
-                s.day_evidence.append(m.id)
+                s.day_evidence.append(name)
             if s.holder is not None:
-                self._concern(s.holder, t, m.id)
+                self._concern(s.holder, t, name)
 
-    def _to_customer(self, m: Message, t: int, since: int) -> None:
+    def _to_customer(self, m: Message, t: int, since: int, sender: str) -> None:
         s = self.state
         rules = self.rules
-        sender = m.sender
-        x = m.agent if type(m.agent) is str else None
+        said_by, name = m.agent, m.id
+        x = said_by if type(said_by) is str else None
         effective = sender in rules.response
         if since >= 0:
             if s.first_any < 0:
                 s.first_any = t
                 if not effective:
-                    s.evidence.append(m.id)
+                    s.evidence.append(name)
             if effective:  # W5
-                s.evidence.append(m.id)
-                self._answer(t, x, m.id)
+                s.evidence.append(name)
+                self._answer(t, x, name)
             elif s.holder is None and sender in rules.queue:  # W5q
-                s.evidence.append(m.id)
+                s.evidence.append(name)
                 if s.shop_received is not None and s.shop_received.start == since:
                     s.shop_received = None
                 self._end(t, "bot", None)
@@ -439,29 +442,29 @@ class Conversation:
                     aside = s.others[x] = Aside(t, t, -1, "")
                 aside.last = t
                 if sender in rules.reply_rate:
-                    aside.reply, aside.reply_id = t, m.id
+                    aside.reply, aside.reply_id = t, name
         elif t - s.last_activity > rules.gap:
             s.holder = None
         if s.since < 0 and x is not None and sender in ACCOUNTS:
             s.holder = x
 
         if s.shop_received is not None:
-            self._say(s.shop_received, t, effective, m.id)
+            self._say(s.shop_received, t, effective, name)
         if x is not None:
             if effective and not s.customer_wrote and x not in s.openers:
                 s.openers.append(x)
             received = s.received.get(x)
             if received is not None:
-                self._say(received, t, effective, m.id)
+                self._say(received, t, effective, name)
         if sender in rules.reply_rate:
             if s.wrote >= 0 and not s.replied:
                 s.replied = True
-                s.day_evidence.append(m.id)
+                s.day_evidence.append(name)
             if x is not None:
                 concerned = s.agent_days.get(x)
                 if concerned is not None and concerned.first >= 0 and not concerned.replied:
                     concerned.replied = True
-                    concerned.evidence.append(m.id)
+                    concerned.evidence.append(name)
 
     @staticmethod
     def _say(received: Receiving, t: int, effective: bool, message_id: str) -> None:

@@ -11,6 +11,7 @@ written only now and then (`ROW_EVERY`), since what came in order after that pla
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -20,6 +21,7 @@ from csstream.core.canon import Standing, settle, tell, without_spam
 from csstream.core.changes import Change, Turn, View, Word
 from csstream.core.conversation import NEVER, Concluded, Conversation, Rules, State
 from csstream.core.facts import AnyFact, Flag, Wait
+from csstream.core.kinds import COMPLAINT, ORDER_EVENT, SPAM
 from csstream.core.orders.account import Account, judge
 from csstream.core.orders.book import Book
 from csstream.core.orders.desk import Desk
@@ -34,9 +36,14 @@ from csstream.core.rows import (
 from csstream.core.rules import Case, GroupOf, alerts
 from csstream.core.scoreboard import Expected
 from csstream.core.step import ShopStep
-from csstream.events import ORDER, Complaint, Event, Message, Order, Spam, canonical
+from csstream.events import ORDER, Event, Message, Order, Spam, canonical
 
-APPLIED, LATE, DUPLICATE, CONFLICT, TOO_LATE = "applied", "late", "duplicate", "conflict", "too_late"
+APPLIED: Final = "applied"
+LATE: Final = "late"
+DUPLICATE: Final = "duplicate"
+CONFLICT: Final = "conflict"
+TOO_LATE: Final = "too_late"
+"""What becomes of an event (SPEC 3)."""
 
 LONGEST_DAY_MS = 25 * 3_600_000
 """A local day on which the clocks go back."""
@@ -49,7 +56,8 @@ class Customer:
     """A customer of a shop. `settled_ms` arguments: the instant up to which the shop's dues are worked off."""
 
     __slots__ = (
-        "account", "base", "changed", "coming", "conversation", "due", "events", "expected", "expected_on", "fired", "flagged", "forgotten", "fresh", "group_of", "last", "marked",
+        "account", "base", "changed", "coming", "conversation", "due", "events", "expected", "expected_on", "fired", "flagged", "forgotten", "fresh", "group_of", "in_turn",
+        "last", "latest", "marked",
         "name", "newest_chat", "newest_order", "oldest", "ordering", "pending", "revs", "rules", "shop", "simple", "started",
         "trimmed_ms", "worked",
     )  # fmt: skip
@@ -77,6 +85,8 @@ class Customer:
         self.fresh = 0  # events that are not in the row's mark
         self.changed = False  # whether the row has to be written whatever `fresh` is
         self.pending: list[Event] = []  # accepted, not folded yet; empty between steps
+        self.latest = -1  # instant of the newest of these
+        self.in_turn = True  # each of them is newer than the one before
         self.simple = True  # nothing pending needs more than its turn
         self.ordering = False  # something pending is of an order
         self.marked: frozenset[str] = _NOTHING  # messages that spam marks cover by name
@@ -116,7 +126,7 @@ class Customer:
             if known == DUPLICATE:
                 return known
             result = known
-        of_order = type(event) is Order
+        of_order = type(event) is ORDER_EVENT
         newest = self.newest_order if of_order else self.newest_chat
         if ts < newest - horizon or ts < self.trimmed_ms:
             return TOO_LATE
@@ -125,10 +135,14 @@ class Customer:
             self.newest_order = max(self.newest_order, ts)
         elif ts > newest:
             self.newest_chat = ts
+        if ts > self.latest:
+            self.latest = ts
+        else:
+            self.in_turn = False
         if (
             result is CONFLICT
-            or type(event) is Spam
-            or type(event) is Complaint
+            or type(event) is SPAM
+            or type(event) is COMPLAINT
             or (self.marked and event.id in self.marked)
         ):
             self.simple = False
@@ -157,8 +171,9 @@ class Customer:
         Gives the accepted events as they are kept, and the instants of the oldest and the newest of them.
         """
         pending = self.pending
-        if len(pending) > 1:
+        if not self.in_turn:
             pending.sort(key=canonical)
+            self.in_turn = True
         first = canonical(pending[0])
         last = first if len(pending) == 1 else canonical(pending[-1])
         simple = self.simple and first[0] > self.worked and first > self.last
@@ -175,6 +190,7 @@ class Customer:
         self.oldest = min(self.oldest, first[0])
         self.last = max(self.last, last)
         self.pending = []
+        self.latest = -1
         self.simple = True
         self.ordering = False
         if simple:

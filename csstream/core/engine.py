@@ -8,7 +8,7 @@ and it goes on as this one would have. An engine whose step could not be committ
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from csstream.core.alert import Alert
 from csstream.core.calendar import Calendar
@@ -33,7 +33,7 @@ from csstream.core.shop import Shop
 from csstream.events import Reject, decode_many
 from csstream.policy import Policy
 
-FUTURE_MS = 300_000
+FUTURE_MS: Final = 300_000
 """How far an event may be ahead of the wall clock (SPEC 1, `future`)."""
 
 ALL = 1 << 62
@@ -120,9 +120,10 @@ class Engine:
         """Take records in, in the order given. `now` is the wall clock (ms) against which `future` is judged."""
         records = list(records)
         shops = self.shops
-        process = self.process
-        newest = process.newest_ms
-        heard: list[tuple[str, str]] = []
+        process, touched = self.process, self._touched
+        runs: list[tuple[str, str, int, int]] = []  # topic, result, newest event, how many records in a row
+        topic = result = ""
+        newest_ms, alike = -1, 0
         for record, event in zip(records, decode_many([record.value for record in records]), strict=True):
             if type(event) is Reject:
                 self.set_aside(event.reason, event.error, record)
@@ -135,16 +136,16 @@ class Engine:
                     record,
                 )
                 continue
-            topic = record.topic
-            shop = shops.get(event.shop)
+            name = event.shop
+            shop = shops.get(name)
             if shop is None:
-                wrong = None if self._misplaced is None else self._misplaced(event.shop)
+                wrong = None if self._misplaced is None else self._misplaced(name)
                 if wrong is not None:
                     self.set_aside("wrong_partition", wrong, record)
                     continue
-                shop = shops[event.shop] = Shop(self._rules, event.shop)
-            result, behind = shop.receive(event)
-            if result == TOO_LATE:
+                shop = shops[name] = Shop(self._rules, name)
+            how, behind = shop.receive(event)
+            if how == TOO_LATE:
                 self.set_aside(
                     TOO_LATE,
                     f"{behind // 1000} s behind the shop's clock, and more than lateness.horizon behind "
@@ -152,13 +153,20 @@ class Engine:
                     record,
                 )
                 continue
-            self._touched.add(event.shop)
-            heard.append((topic, result))
+            touched.add(name)
+            if how != result or record.topic != topic:
+                runs.append((topic, result, newest_ms, alike))
+                topic, result = record.topic, how
+                newest_ms, alike = -1, 0
+            alike += 1
+            newest_ms = max(newest_ms, ts)
             if result == LATE:
                 process.was_late(topic, max(behind, 0) / 1000)
-            if result != DUPLICATE and ts > newest.get(topic, -1):
-                newest[topic] = ts
-        process.events.update(heard)
+        runs.append((topic, result, newest_ms, alike))
+        for topic, result, newest_ms, alike in runs[1:]:
+            process.events[topic, result] += alike
+            if result != DUPLICATE:
+                process.newest_ms[topic] = max(newest_ms, process.newest_ms.get(topic, -1))
 
     def set_aside(self, reason: str, error: str, record: Record) -> None:
         """Make a record a dead letter of this step."""

@@ -6,14 +6,11 @@ handed in by the driver. All are read, never pushed: `readings` is one pass over
 """
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from csstream.core.alert import Alert
-from csstream.core.facts import Reception, Wait
-from csstream.core.scoreboard import Scoreboard
+from csstream.core.firsts import Firsts
 from csstream.core.scores import Scores, mean_s, percentile_s
 
 BUCKETS_S = (5, 10, 15, 20, 30, 45, 60, 100, 180, 300, 600, 1800)
@@ -37,27 +34,14 @@ class Metric:
     labels: tuple[str, ...]
     scope: str
     help: str
-    count: "Callable[[Firsts], Counted] | None" = None
+    count: Callable[[Firsts], Counted] | None = None
     buckets: tuple[float, ...] = ()
     unit: int = 1
     """How many of what is counted make one of what is shown: fen of a yuan."""
 
 
-@dataclass(frozen=True)
-class Firsts:
-    """What a step concluded for the first time in one shop. `scores` has its responses after `long_wait`."""
-
-    waits: list[Wait]
-    begun: int
-    receptions: list[Reception]
-    alerts: list[Alert]
-    scores: Scoreboard
-    messages: dict[str, int]
-
-
 def _waits_ended(firsts: Firsts) -> Counted:
-    ended = Counter([wait.outcome for wait in firsts.waits if wait.class_ == "normal"])
-    for outcome, number in ended.items():
+    for outcome, number in firsts.ended.items():
         yield (outcome,), [number]
 
 
@@ -68,8 +52,7 @@ def _breaches(firsts: Firsts) -> Counted:
 
 
 def _legs_ended(firsts: Firsts) -> Counted:
-    legs = [leg for wait in firsts.waits if wait.class_ == "normal" for leg in wait.legs]
-    for labels, number in Counter([(leg.agent or "", leg.outcome) for leg in legs]).items():
+    for labels, number in firsts.legs.items():
         yield labels, [number]
 
 
@@ -90,7 +73,7 @@ def _first_responses(firsts: Firsts) -> Counted:
         if agent is None:
             yield ("human",), scores.first_responses
     for reception in firsts.receptions:
-        if reception.agent is None and reception.first_any_ms is not None:
+        if reception.first_any_ms is not None:
             ms_any = firsts.scores.first_counts(reception, reception.first_any_ms)
             if ms_any is not None:
                 yield ("any",), [ms_any]

@@ -17,6 +17,7 @@ from csstream.core.conversation import AgentDay, Aside, Closing, Complaining, Re
 from csstream.core.crew import Duty, Known
 from csstream.core.facts import Leg
 from csstream.core.record import names_of
+from csstream.core.shop_row import ShopRow
 from csstream.events import Event
 
 CODEC = 1
@@ -57,22 +58,6 @@ class ChapterRow(Struct, array_like=True):
     forgotten_ms: int
     customers: list[str]
     events: list[bytes]
-
-
-class ShopRow(Struct, array_like=True):
-    """A shop: its clock, up to where its dues are worked off, and since when forgotten customers lie back.
-
-    Of the dues at exactly `settled_ms` those of customers whose name comes before `settled_name` are worked off.
-    `place` is the number of events accepted so far; those before `ended_ms` are folded away or forgotten.
-    """
-
-    clock_ms: int = -1
-    settled_ms: int = -1
-    forgotten_ms: int = -1
-    day: str = ""
-    place: int = 0
-    ended_ms: int = -1
-    settled_name: str = ""
 
 
 class TallyRow(Struct, array_like=True):
@@ -229,7 +214,13 @@ class Named(Struct):
 
 
 decode_named = msgspec.msgpack.Decoder(Named).decode
-decode_shop = msgspec.msgpack.Decoder(ShopRow).decode
+
+
+def decode_shop(row: bytes) -> ShopRow:
+    """A shop from its row."""
+    return ShopRow(*_unpack(row))
+
+
 decode_tally = msgspec.msgpack.Decoder(TallyRow).decode
 decode_day = msgspec.msgpack.Decoder(DayRow).decode
 decode_samples = msgspec.msgpack.Decoder(list[int]).decode

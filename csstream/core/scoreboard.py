@@ -10,11 +10,12 @@ from typing import Final
 from csstream.core.calendar import Calendar, Day
 from csstream.core.conversation import State
 from csstream.core.facts import AnyFact, Consult, Order, Reception, Reminder, Wait
+from csstream.core.kinds import WAIT
 from csstream.core.orders.person import Person
 from csstream.core.scores import Scores
 from csstream.policy import Policy
 
-WITHIN_MS = 30_000
+WITHIN_MS: Final = 30_000
 """The N of the column `within_30`."""
 
 Key = tuple[str, str | None]
@@ -49,7 +50,7 @@ class Scoreboard:
 
     def learn(self, fact: AnyFact, sign: int = 1) -> None:
         """Count a fact, or with `sign` -1 take it back."""
-        if type(fact) is Wait:
+        if type(fact) is WAIT:
             self.learn_wait(fact, sign)
         elif type(fact) is Reception:
             self.learn_reception(fact, sign)
@@ -79,38 +80,55 @@ class Scoreboard:
 
     def learn_wait(self, wait: Wait, sign: int = 1) -> None:
         """Shop figures by the wait and the customer clock, agents' by its legs and the agent clock."""
-        self.learn_responses(wait, sign)
-        if wait.class_ != "normal":
-            return
-        outcome = wait.outcome
+        self._learn_wait(wait, sign, wait.class_ == "normal")
+
+    def learn_responses(self, wait: Wait, sign: int = 1) -> None:
+        """Of a wait, the response times alone."""
+        self._learn_wait(wait, sign, False)
+
+    def _learn_wait(self, wait: Wait, sign: int, counts: bool) -> None:
+        """`counts`: whether the wait and its legs are counted too, beside the responses."""
+        outcome, until = wait.outcome, wait.until
         row_at = self._row_at
-        start, until = wait.since, wait.until
-        if until is not None and outcome != "answered":
-            end_row = row_at(until, None)
-            if outcome == "void":
-                end_row.void += sign
-                return
-            if outcome == "abandoned":
-                end_row.abandoned += sign
-            elif outcome == "expired":
-                end_row.expired += sign
-            elif outcome == "bot":
-                end_row.bot += sign
-        hours = self._hours
-        if outcome != "bot" and (hours is None or self._calendar.within(start, hours)):
-            row = row_at(start, None)
-            row.waits += sign
-            if outcome == "answered" and until is not None and until - start <= WITHIN_MS:
-                row.within_30 += sign
+        if outcome == "void":
+            if counts and until is not None:
+                row_at(until, None).void += sign
+            return
+        answered = outcome == "answered"
+        if not (counts or wait.class_ == "normal" or (self._closing and answered)):
+            return
+        hours, start = self._hours, wait.since
+        inside = hours is None or self._calendar.within(start, hours)
+        if answered and inside and until is not None:
+            self._respond(row_at(until, None), until - start, sign)
+        if counts:
+            if until is not None and not answered:
+                end_row = row_at(until, None)
+                if outcome == "abandoned":
+                    end_row.abandoned += sign
+                elif outcome == "expired":
+                    end_row.expired += sign
+                elif outcome == "bot":
+                    end_row.bot += sign
+            if inside and outcome != "bot":
+                row = row_at(start, None)
+                row.waits += sign
+                if answered and until is not None and until - start <= WITHIN_MS:
+                    row.within_30 += sign
         legs = wait.legs
-        extra = legs[-1] if wait.has_extra_leg else None
+        extra = legs[-1] if len(legs) > 1 and wait.has_extra_leg else None
         for leg in legs:
             x, begun, end, ended = leg.agent, leg.from_ms, leg.until, leg.outcome
-            if ended == "transferred_unanswered":
+            if counts and ended == "transferred_unanswered":
                 assert end is not None
                 row_at(end, None).transferred_unanswered += sign
                 row_at(end, x).transferred_unanswered += sign
-            if x is None or (hours is not None and not self._calendar.within(begun, hours)):
+            if x is None or not (hours is None or self._calendar.within(begun, hours)):
+                continue
+            if ended == "answered":
+                assert end is not None
+                self._respond(row_at(end, x), end - begun, sign)
+            if not counts:
                 continue
             counted_on = begun
             if leg is extra:
@@ -122,25 +140,6 @@ class Scoreboard:
             row.waits += sign
             if ended == "answered" and end is not None and end - begun <= WITHIN_MS:
                 row.within_30 += sign
-
-    def learn_responses(self, wait: Wait, sign: int = 1) -> None:
-        """Of a wait, the response times alone."""
-        outcome = wait.outcome
-        if outcome == "void" or not (wait.class_ == "normal" or (self._closing and outcome == "answered")):
-            return
-        hours = self._hours
-        until = wait.until
-        if outcome == "answered" and until is not None:
-            start = wait.since
-            if hours is None or self._calendar.within(start, hours):
-                self._respond(self._row_at(until, None), until - start, sign)
-        for leg in wait.legs:
-            if leg.outcome != "answered":
-                continue
-            x, begun, end = leg.agent, leg.from_ms, leg.until
-            if x is not None and (hours is None or self._calendar.within(begun, hours)):
-                assert end is not None
-                self._respond(self._row_at(end, x), end - begun, sign)
 
     def _respond(self, row: Scores, ms: int, sign: int) -> None:
         if self._limit and ms > self._limit:

@@ -28,10 +28,12 @@ from csstream.core.customer import (
     Customer,
     kept_for,
 )
-from csstream.core.facts import AnyFact, Reception, Wait
+from csstream.core.facts import AnyFact, Reception
+from csstream.core.firsts import Firsts
 from csstream.core.floor import rows as floor_rows
 from csstream.core.floor.floor import Floor
-from csstream.core.metrics import BY_NAME, FIRSTS, METRICS, Firsts, Labels, Metric, day_figures
+from csstream.core.kinds import MESSAGE, WAIT
+from csstream.core.metrics import BY_NAME, FIRSTS, METRICS, Labels, Metric, day_figures
 from csstream.core.orders.desk import Desk
 from csstream.core.rows import (
     SAMPLES_A_ROW,
@@ -40,15 +42,15 @@ from csstream.core.rows import (
     CustomerRow,
     DayRow,
     Key,
-    ShopRow,
     TallyRow,
     decode_named,
 )
 from csstream.core.scoreboard import Expected, Scoreboard, Today
 from csstream.core.scores import COUNTS, Scores
 from csstream.core.seen import Seen
+from csstream.core.shop_row import ShopRow
 from csstream.core.step import Published, ShopStep
-from csstream.events import Event, Message, Presence, Profile, Shift, content
+from csstream.events import Event, Presence, Profile, Shift, content
 
 ENDS_LATER_MS = 3_600_000
 """How long chapters stay beyond their time, so that they end, and customers are trimmed, in bunches."""
@@ -102,30 +104,31 @@ class Shop:
     def receive(self, event: Event) -> tuple[str, int]:
         """Take in one event. Returns how (`applied`, `late`, ...), and how far behind the clock it was, in ms."""
         ts: int = event.ts  # type: ignore[assignment]  # decoded
-        behind = self.row.clock_ms - ts
+        row = self.row
+        behind = row.clock_ms - ts
         name = event.customer
         if name is None:
             assert isinstance(event, Presence | Shift | Profile)
             if behind < 0:
                 self.move_clock(ts)
             return self._hear_of_agent(event, behind), behind
-        if ts < self.row.ended_ms:
+        if ts < row.ended_ms:
             return TOO_LATE, behind
         customer = self.customers.get(name)
         if customer is None:
             # Who was forgotten may be this one: what lies as far back as that is not known any more.
-            since = self.row.forgotten_ms + 1
+            since = row.forgotten_ms + 1
             if ts < since:
                 return TOO_LATE, behind
             customer = self._meet(name, since)
             customer.account = self.desk.account(name)
         if behind < 0:
             self.move_clock(ts)
-        result = customer.accept(event, self.seen.perhaps(name, event.id, ts, self.row.clock_ms))
+        result = customer.accept(event, self.seen.perhaps(name, event.id, ts, row.clock_ms))
         if result in (DUPLICATE, TOO_LATE):
             return result, behind
         self._pending[name] = customer
-        if type(event) is Message and result != CONFLICT and not event.internal:
+        if type(event) is MESSAGE and result != CONFLICT and not event.internal:
             sender, agent = event.sender, event.agent
             messages = self._messages
             messages[sender] = messages.get(sender, 0) + 1
@@ -154,10 +157,11 @@ class Shop:
 
     def move_clock(self, now: int) -> None:
         """The clock shows `now`, if that is later; past midnight today's figures begin anew."""
-        if now <= self.row.clock_ms:
+        row, day = self.row, self._day
+        if now <= row.clock_ms:
             return
-        self.row.clock_ms = now
-        if not self._day.start_ms <= now < self._day.end_ms:
+        row.clock_ms = now
+        if not day.start_ms <= now < day.end_ms:
             self._end_day()
             self._day = self.rules.calendar.day(now)
             self.row.day = self._day.name
@@ -385,9 +389,9 @@ class Shop:
         row = self.row
         row.place = self.chapters.place
         changes: Changes = {("shop", self.name): row}
-        begun = self._count_begun(published)
+        firsts = self._firsts(published)
         for name, customer in self._touched.items():
-            begun += self._counts_as_begun(customer)
+            firsts.begun += self._counts_as_begun(customer)
             self._expect(customer)
             if customer.conversation.state.since >= 0:
                 self._waiting.add(name)
@@ -407,7 +411,7 @@ class Shop:
             changes["chapter", self.name, chapter_name(first)] = chapter
         for agent in self._touched_agents:
             changes["agent", self.name, agent] = self.agents[agent]
-        for agent in self._tally(published, begun):
+        for agent in self._tally(firsts):
             changes["tally", self.name, agent] = self.tallies[agent]
         for key in self._ended:
             changes[key] = None
@@ -419,17 +423,22 @@ class Shop:
         self._ended = []
         return published, changes
 
-    def _count_begun(self, published: Published) -> int:
-        """How many of the waits concluded for the first time were not counted as begun while they were open."""
-        begun = 0
+    def _firsts(self, published: Published) -> Firsts:
+        """Sum up what was concluded for the first time; of the waits begun, those not counted while they were open."""
+        scores = Scoreboard(self.rules.policy, self.rules.calendar)
+        firsts = Firsts(scores, published.first_alerts, self._messages)
         for fact in published.first_facts:
-            if type(fact) is Wait and fact.class_ == "normal" and fact.outcome != "void":
-                customer = self._touched[fact.customer]
-                wait = fact.since, fact.evidence[0]
-                if customer.started != wait:
-                    begun += 1
-                    customer.started = max(customer.started, wait)
-        return begun
+            if type(fact) is WAIT:
+                firsts.wait(fact)
+                if fact.class_ == "normal" and fact.outcome != "void":
+                    customer = self._touched[fact.customer]
+                    wait = fact.since, fact.evidence[0]
+                    if customer.started != wait:
+                        firsts.begun += 1
+                        customer.started = max(customer.started, wait)
+            elif type(fact) is Reception:
+                firsts.reception(fact)
+        return firsts
 
     @staticmethod
     def _counts_as_begun(customer: Customer) -> bool:
@@ -439,17 +448,9 @@ class Shop:
         customer.started = wait
         return True
 
-    def _tally(self, published: Published, begun: int) -> set[str]:
+    def _tally(self, firsts: Firsts) -> set[str]:
         """Count what was concluded for the first time; the agents whose tallies changed."""
         changed: set[str] = set()
-        scores = Scoreboard(self.rules.policy, self.rules.calendar)
-        waits = [fact for fact in published.first_facts if type(fact) is Wait]
-        receptions = [fact for fact in published.first_facts if type(fact) is Reception]
-        for wait in waits:
-            scores.learn_responses(wait)
-        for reception in receptions:
-            scores.learn_reception(reception)
-        firsts = Firsts(waits, begun, receptions, published.first_alerts, scores, self._messages)
         for metric in FIRSTS:
             assert metric.count is not None
             for labels, amounts in metric.count(firsts):
@@ -483,8 +484,16 @@ class Shop:
         if histogram is None:
             histogram = tally.histograms[name] = [0] * (len(metric.buckets) + 2)
         bounds = _BOUNDS_MS[metric.name]
-        for amount in amounts:
-            histogram[bisect_left(bounds, amount)] += 1
+        if len(amounts) <= len(bounds):
+            for amount in amounts:
+                histogram[bisect_left(bounds, amount)] += 1
+        else:  # less work for many: put them in order, and see how many lie within each bound
+            ordered = sorted(amounts)
+            within = 0
+            for place, bound in enumerate(bounds):
+                before, within = within, bisect_right(ordered, bound)
+                histogram[place] += within - before
+            histogram[len(bounds)] += len(ordered) - within
         histogram[-1] += sum(amounts)
         return agent
 

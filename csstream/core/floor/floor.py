@@ -14,7 +14,7 @@ from typing import Any
 
 from csstream.core.alert import Alert
 from csstream.core.calendar import Calendar
-from csstream.core.changes import Change, OpenWait, Rota, Sign, Turn, View, Word
+from csstream.core.changes import Change, OpenWait, Rota, Sign, View
 from csstream.core.conversation import NEVER
 from csstream.core.floor import rulebook
 from csstream.core.floor.agent_rule import AgentRule, never
@@ -22,6 +22,7 @@ from csstream.core.floor.ages import Ages
 from csstream.core.floor.desk import Desk
 from csstream.core.floor.scene import DESK, Scene, first_messages
 from csstream.core.floor.shop_rule import ShopRule
+from csstream.core.kinds import TURN, VIEW, WORD
 from csstream.core.rules import GroupOf
 from csstream.policy import Policy
 
@@ -82,7 +83,7 @@ class Floor:
             event = change.event
             if event and (now > scene.newest_ms or event > scene.newest_id):
                 scene.newest_ms, scene.newest_id = now, event
-            if type(change) is Word:
+            if type(change) is WORD:
                 customer = change.customer
                 if change.sent is not None:
                     self._sent(change.sent, t, event)
@@ -91,7 +92,7 @@ class Floor:
                     last_of[customer] = t  # first: who is back is a guest by his newest word
                     if now - before >= gap:  # not `t`: he may come in late
                         self._return(customer, event)
-            elif type(change) is Turn:
+            elif type(change) is TURN:
                 customer, last = change.customer, change.last
                 if change.sent is not None:
                     self._sent(change.sent, t, event)
@@ -100,7 +101,7 @@ class Floor:
                 last_of[customer] = last
                 if last > before and now - before >= gap:
                     self._return(customer, event)
-            elif type(change) is View:
+            elif type(change) is VIEW:
                 if change.sent is not None:
                     self._sent(change.sent, t, event)
                 self._see(change)
@@ -305,24 +306,27 @@ class Floor:
         before = scene.waits.get(customer)
         if wait == before:
             return
-        if before is not None and before.holder is not None and not before.closing:
-            desk = scene.desks[before.holder]
-            del desk.legs[customer]
-            for name in desk.standing:
-                if self._on_agents[name].lessened(scene, desk, self.now):
-                    self._stir(desk, event)
+        if before is not None and not before.closing:
+            holder = before.holder
+            if holder is not None:
+                desk = scene.desks[holder]
+                del desk.legs[customer]
+                for name in desk.standing:
+                    if self._on_agents[name].lessened(scene, desk, self.now):
+                        self._stir(desk, event)
         if wait is None:
             del scene.waits[customer]
         else:
             scene.waits[customer] = wait
             if not wait.closing:
-                if wait.holder is not None:
-                    desk = scene.desk(wait.holder)
+                holder, since = wait.holder, wait.since
+                if holder is not None:
+                    desk = scene.desk(holder)
                     desk.legs[customer] = wait
                     self._gain(desk, wait, event)
-                if before is None or before.closing or before.since != wait.since:
+                if before is None or before.closing or before.since != since:
                     for ages in self._ages:
-                        scene.look_ms = min(scene.look_ms, ages.expect(customer, wait.since, self.now))
+                        scene.look_ms = min(scene.look_ms, ages.expect(customer, since, self.now))
         for rule in self._on_waits:
             rule.moved(customer, wait)
 

@@ -1,0 +1,21 @@
+"""The types that are asked for with every event, under names that cost nothing.
+
+Compiled code looks a class that is not compiled up by its name each time it names it; a constant it has at hand.
+"""
+
+from typing import Final
+
+from csstream.core.changes import Turn, View, Word
+from csstream.core.facts import Wait
+from csstream.events import Complaint, Message, Order, Spam
+
+COMPLAINT: Final = Complaint
+MESSAGE: Final = Message
+ORDER_EVENT: Final = Order
+SPAM: Final = Spam
+
+TURN: Final = Turn
+VIEW: Final = View
+WORD: Final = Word
+
+WAIT: Final = Wait
