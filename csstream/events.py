@@ -201,15 +201,6 @@ class Reject(Struct, frozen=True):
     error: str
 
 
-def canonical(event: Event) -> tuple[int, int, str]:
-    """The place of an event among its customer's: `(ts, rank, id)` (SPEC 3)."""
-    if type(event) is Message:
-        rank = CUSTOMER_MESSAGE if event.sender == "customer" else AGENT_MESSAGE
-    else:
-        rank = event.rank
-    return event.ts, rank, event.id  # type: ignore[return-value]  # decoded
-
-
 def content(event: Event) -> bytes:
     """The event as JSON with sorted keys: equal for duplicates, and the smaller one stands (SPEC 3)."""
     return msgspec.json.encode(event, order="sorted")

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from csstream import events
-from csstream.events import MAX_BYTES, MAX_TS_MS, TYPES, Event, Message, Reject, canonical, content, decode
+from csstream.core.canon import canonical
+from csstream.events import MAX_BYTES, MAX_TS_MS, TYPES, Event, Message, Reject, content, decode
 
 AT = 1_795_226_400_123
 """2026-11-21 10:00:00.123 at +08:00."""

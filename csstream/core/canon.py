@@ -11,10 +11,20 @@ from operator import attrgetter
 from csstream.core.changes import Change, Word
 from csstream.core.conversation import Concluded, Conversation, Rules, State
 from csstream.core.facts import Leg, Wait
+from csstream.core.kinds import MESSAGE
 from csstream.core.rows import decode_state, encode_state
-from csstream.events import Event, Message, Spam, canonical, content
+from csstream.events import AGENT_MESSAGE, CUSTOMER_MESSAGE, Event, Message, Spam, content
 
 _ts = attrgetter("ts")
+
+
+def canonical(event: Event) -> tuple[int, int, str]:
+    """The place of an event among its customer's: `(ts, rank, id)` (SPEC 3)."""
+    if type(event) is MESSAGE:
+        rank = CUSTOMER_MESSAGE if event.sender == "customer" else AGENT_MESSAGE
+    else:
+        rank = event.rank
+    return event.ts, rank, event.id  # type: ignore[return-value]  # decoded
 
 
 class Standing:

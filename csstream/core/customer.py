@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from csstream.core.alert import Alert
 from csstream.core.audit import standing_alerts
-from csstream.core.canon import Standing, settle, tell, without_spam
+from csstream.core.canon import Standing, canonical, settle, tell, without_spam
 from csstream.core.changes import Change, Turn, View, Word
 from csstream.core.conversation import NEVER, Concluded, Conversation, Rules, State
 from csstream.core.facts import AnyFact, Flag, Wait
@@ -36,7 +36,7 @@ from csstream.core.rows import (
 from csstream.core.rules import Case, GroupOf, alerts
 from csstream.core.scoreboard import Expected
 from csstream.core.step import ShopStep
-from csstream.events import ORDER, Event, Message, Order, Spam, canonical
+from csstream.events import ORDER, Event, Message, Order, Spam
 
 APPLIED: Final = "applied"
 LATE: Final = "late"

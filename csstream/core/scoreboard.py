@@ -89,10 +89,9 @@ class Scoreboard:
     def _learn_wait(self, wait: Wait, sign: int, counts: bool) -> None:
         """`counts`: whether the wait and its legs are counted too, beside the responses."""
         outcome, until = wait.outcome, wait.until
-        row_at = self._row_at
         if outcome == "void":
             if counts and until is not None:
-                row_at(until, None).void += sign
+                self._row_at(until, None).void += sign
             return
         answered = outcome == "answered"
         if not (counts or wait.class_ == "normal" or (self._closing and answered)):
@@ -100,10 +99,10 @@ class Scoreboard:
         hours, start = self._hours, wait.since
         inside = hours is None or self._calendar.within(start, hours)
         if answered and inside and until is not None:
-            self._respond(row_at(until, None), until - start, sign)
+            self._respond(self._row_at(until, None), until - start, sign)
         if counts:
             if until is not None and not answered:
-                end_row = row_at(until, None)
+                end_row = self._row_at(until, None)
                 if outcome == "abandoned":
                     end_row.abandoned += sign
                 elif outcome == "expired":
@@ -111,7 +110,7 @@ class Scoreboard:
                 elif outcome == "bot":
                     end_row.bot += sign
             if inside and outcome != "bot":
-                row = row_at(start, None)
+                row = self._row_at(start, None)
                 row.waits += sign
                 if answered and until is not None and until - start <= WITHIN_MS:
                     row.within_30 += sign
@@ -121,13 +120,13 @@ class Scoreboard:
             x, begun, end, ended = leg.agent, leg.from_ms, leg.until, leg.outcome
             if counts and ended == "transferred_unanswered":
                 assert end is not None
-                row_at(end, None).transferred_unanswered += sign
-                row_at(end, x).transferred_unanswered += sign
+                self._row_at(end, None).transferred_unanswered += sign
+                self._row_at(end, x).transferred_unanswered += sign
             if x is None or not (hours is None or self._calendar.within(begun, hours)):
                 continue
             if ended == "answered":
                 assert end is not None
-                self._respond(row_at(end, x), end - begun, sign)
+                self._respond(self._row_at(end, x), end - begun, sign)
             if not counts:
                 continue
             counted_on = begun
@@ -136,7 +135,7 @@ class Scoreboard:
                     continue
                 assert end is not None
                 counted_on = end
-            row = row_at(counted_on, x)
+            row = self._row_at(counted_on, x)
             row.waits += sign
             if ended == "answered" and end is not None and end - begun <= WITHIN_MS:
                 row.within_30 += sign

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from csstream.core.canon import canonical
 from csstream.events import (
     Complaint,
     Dun,
@@ -20,7 +21,6 @@ from csstream.events import (
     Session,
     Spam,
     Transfer,
-    canonical,
     decode,
 )
 from csstream.replay.job import MIB, ReplayError

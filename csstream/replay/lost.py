@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from csstream.core.calendar import Calendar
+from csstream.core.canon import canonical
 from csstream.core.facts import Consult, Wait
-from csstream.events import Event, Message, canonical
+from csstream.events import Event, Message
 
 LOST = 50
 """Lost inquiries listed one by one."""

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from csstream.core.canon import Standing
-from csstream.events import Event, Reject, canonical, decode
+from csstream.core.canon import Standing, canonical
+from csstream.events import Event, Reject, decode
 from tests.core.look import chosen, told
 from tests.laws.notation import at, chat
 from tests.laws.views import program, read

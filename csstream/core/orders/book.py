@@ -16,6 +16,7 @@ from msgspec import Struct, field, msgpack
 
 from csstream.core import facts
 from csstream.core.alert import Alert
+from csstream.core.canon import canonical
 from csstream.core.conversation import NEVER, Rules
 from csstream.core.crew import Crew
 from csstream.core.orders.memo import numbers
@@ -23,7 +24,7 @@ from csstream.core.orders.owner import conflicts_of, owner_of, taken_back
 from csstream.core.orders.purchase import EVIDENCE, SEQUENCE, Asking, Memo, Purchase, encode_purchase, fen
 from csstream.core.orders.terms import Step
 from csstream.core.rules import Unpaid, order_alerts
-from csstream.events import Dun, Event, Message, Order, canonical
+from csstream.events import Dun, Event, Message, Order
 
 DAY_MS: Final = 86_400_000
 
