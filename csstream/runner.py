@@ -27,7 +27,7 @@ BOARD_MS = 500
 """Least time between two looks at what changed on the board (wall clock): a wall is to show it within a second."""
 
 BOARD_SHARE = 0.03
-"""Most of the time that looking may take: with thousands of open waits it is done less often."""
+"""Most of the time that looking may take in a process: with thousands of open waits it is done less often."""
 
 MAX_RELOADS = 5
 """Reloads in a row without one committed step before the partition is given up."""
@@ -81,6 +81,8 @@ class Runner:
         self._misplaced = misplaced
         self._board = board
         self._board_due_ms = 0
+        self.board_share = BOARD_SHARE
+        """Most of the time that looking at the board may take here."""
         self._elsewhere = elsewhere
         self.on_step = on_step
         """Is told each step once it is committed."""
@@ -224,7 +226,7 @@ class Runner:
                 looked_s = perf_counter()
                 step.board = self._board.changes(engine, now)
                 took_ms = (perf_counter() - looked_s) * 1000
-                self._board_due_ms = looked_ms + max(BOARD_MS, round(took_ms / BOARD_SHARE))
+                self._board_due_ms = looked_ms + max(BOARD_MS, round(took_ms / self.board_share))
         self.worked_s = perf_counter() - began_s
         if not step and not records and not keep:
             return False

@@ -40,13 +40,13 @@ from csstream.kafka.topics import look, named, plan, refuse
 from csstream.kafka.watchdog import Sight, Watchdog
 from csstream.ledgers.kafka import Connection, KafkaLedger, UnreachableError
 from csstream.policy import Policy
-from csstream.runner import Runner
+from csstream.runner import BOARD_SHARE, Runner
 from csstream.settings import Settings
 
 SHOW_S = 1.0
-"""How often figures are taken."""
+"""How often figures are taken, at most."""
 
-SHARES = 0.1, 0.03
+SHARES = 0.05, 0.03
 """Most of the time that this takes, and while a partition is loaded: that one is waited for."""
 
 HANDOVER_S = 1.0
@@ -192,6 +192,7 @@ class Worker:
                 self.owned[number] = self._partition(number)
         for partition in self.owned.values():
             partition.gather_s = min(max(GATHER_S[0], len(numbers) / TRANSACTIONS), GATHER_S[1])
+            partition.runner.board_share = BOARD_SHARE / len(numbers)
         self._joined = True
         for partition in kept:
             partition.keep()
