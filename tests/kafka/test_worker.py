@@ -125,6 +125,9 @@ def test_a_frozen_worker_shows_no_shop_that_another_owns_by_now(broker: str, tmp
         first.send(signal.SIGCONT)
         for _ in range(20):
             assert not shops_shown(first) & shops_shown(second)
-        assert second.metric("messages_total") + first.metric("messages_total") == counted, (
-            "nothing decreases"
+        # Back in the group it may get partitions again; for as long as they are handed over, nobody shows them.
+        wait_until(
+            lambda: second.metric("messages_total") + first.metric("messages_total") == counted,
+            30,
+            "the same counts, whoever shows them",
         )
