@@ -39,7 +39,17 @@ POLICIES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """Profiles and settings for the sample; hours end where its logs are, near midnight."""
 
-PARTS = ("__init__.py", "events.py", "policy", "policies", "core", "merge.py", "runner.py", "ledgers")
+PARTS = (
+    "__init__.py",
+    "events.py",
+    "policy",
+    "policies",
+    "core",
+    "census.py",
+    "merge.py",
+    "runner.py",
+    "ledgers",
+)
 """What the core and its life in a partition need of the package."""
 
 Case = tuple[list[dict[str, Any]], tuple[str, tuple[str, ...]], dict[str, Any]]
