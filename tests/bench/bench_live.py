@@ -50,8 +50,9 @@ def message(place: int, customer: int, sender: str, at: int) -> tuple[bytes, byt
 class Load(threading.Thread):
     """Customers who write and are answered, at a steady rate; one in `slow` waits longer than the first levels."""
 
-    def __init__(self, broker: str, rate: int, slow: int) -> None:
+    def __init__(self, broker: str, rate: int, slow: int, topic: str = "cs.chat") -> None:
         super().__init__(daemon=True)
+        self._topic = topic
         self._producer = Producer({"bootstrap.servers": broker, "linger.ms": 5, "partitioner": "murmur2"})
         self._rate = rate
         self._slow = slow
@@ -82,7 +83,7 @@ class Load(threading.Thread):
 
     def send(self, key: bytes, value: bytes) -> None:
         """One record more, at once."""
-        self._producer.produce("cs.chat", value, key)
+        self._producer.produce(self._topic, value, key)
 
     def end(self) -> None:
         """Stop, and have all delivered."""

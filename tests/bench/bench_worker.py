@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,34 +68,29 @@ class Result:
         return self.records / self.cpu_seconds
 
 
-def peer(module: str, broker: str, shape: Shape, records: int) -> Result:
-    """A peer in Python, in a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        f"tests.bench.peers.{module}",
-        broker,
-        TOPIC,
-        str(shape.partitions),
-        str(records),
-    ]
-    return _told(command)
+def peer(module: str, broker: str, partitions: int, records: int) -> list[str]:
+    """How a peer in Python is started, to end after so many records."""
+    of = f"tests.bench.peers.{module}"
+    return [sys.executable, "-m", of, broker, TOPIC, str(partitions), str(records)]
 
 
-def streams(broker: str, shape: Shape, threads: int) -> Result:
-    """Kafka Streams, after as many records as it takes to be warm."""
+@contextmanager
+def streams(broker: str, warm: int, records: int, threads: int) -> Iterator[list[str]]:
+    """How Kafka Streams is started, measured after as many records as it takes to be warm."""
     jars = fetched(PEERS / "pom.xml", "kafka-streams")
-    warm = shape.records // 2
     with tempfile.TemporaryDirectory() as folder:
         path = f"{jars}/*:{folder}"
         subprocess.run(
             ["javac", "-cp", path, "-d", folder, str(PEERS / "StreamsPeer.java")], check=True, timeout=120
         )
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"
-        return _told(
-            [java(), "-Xmx1g", quiet, f"-Djava.io.tmpdir={folder}", "-cp", path, "StreamsPeer", broker, TOPIC,
-             str(warm), str(shape.records), str(threads)]
-        )  # fmt: skip
+        yield [java(), "-Xmx1g", quiet, f"-Djava.io.tmpdir={folder}", "-cp", path, "StreamsPeer", broker, TOPIC,
+               str(warm), str(records), str(threads)]  # fmt: skip
+
+
+def _warm(broker: str, shape: Shape) -> Result:
+    with streams(broker, shape.records // 2, shape.records, 1) as command:
+        return _told(command)
 
 
 def _told(command: Sequence[str]) -> Result:
@@ -141,16 +137,20 @@ def contenders(
     node: str, shape: Shape, few: int, compiled: Path | None
 ) -> Iterator[tuple[str, Callable[[], Result]]]:
     """Who takes part."""
+
+    def run(module: str, records: int) -> Callable[[], Result]:
+        return lambda: _told(peer(module, node, shape.partitions, records))
+
     if compiled is not None:
         yield "csstream, core compiled", lambda: worker(node, shape, "compiled.", compiled)
     here = "core compiled" if csstream.core.COMPILED else "core in Python"
     yield f"csstream, {here}", lambda: worker(node, shape, "cs.", None)
-    yield "Faust, dictionary (nothing kept)", lambda: peer("faust_items", node, shape, few)
-    yield "Faust, Table", lambda: peer("faust_table", node, shape, few // 4)
-    yield "Quix Streams, state and changelog", lambda: peer("quix", node, shape, few)
-    yield "bytewax, keyed state (nothing kept)", lambda: peer("bytewax_flow", node, shape, shape.records // 2)
-    yield "raw aiokafka (nothing kept)", lambda: peer("raw", node, shape, shape.records)
-    yield "Kafka Streams exactly_once_v2, 1 thread", lambda: streams(node, shape, 1)
+    yield "Faust, dictionary (nothing kept)", run("faust_items", few)
+    yield "Faust, Table", run("faust_table", few // 4)
+    yield "Quix Streams, state and changelog", run("quix", few)
+    yield "bytewax, keyed state (nothing kept)", run("bytewax_flow", shape.records // 2)
+    yield "raw aiokafka (nothing kept)", run("raw", shape.records)
+    yield "Kafka Streams exactly_once_v2, 1 thread", lambda: _warm(node, shape)
 
 
 def main() -> None:
