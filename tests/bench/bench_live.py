@@ -167,7 +167,7 @@ async def told(broker: str, rate: int, seconds: float) -> None:
         running.end()
 
 
-async def disturbed(broker: str, rate: int) -> None:
+async def disturbed(broker: str, rate: int, kills: int) -> None:
     """Silence of a partition while workers join, leave and die."""
     first = Worker(broker)
     load = Load(broker, rate, slow=20)
@@ -177,7 +177,8 @@ async def disturbed(broker: str, rate: int) -> None:
         async with Reader(broker, "cs.facts") as facts:
             load.start()
             await asyncio.sleep(8)
-            for what in ("join", "leave", "join again", "kill"):
+            worst = []
+            for what in ("join", "leave", *("join again", "kill") * kills):
                 since = now_ms()
                 if "join" in what:
                     workers.append(Worker(broker))
@@ -185,11 +186,12 @@ async def disturbed(broker: str, rate: int) -> None:
                     await asyncio.to_thread(workers.pop().end)
                 else:
                     await asyncio.to_thread(workers.pop().kill)
-                await asyncio.sleep(15)
-                print(
-                    f"{rate:,} records/s: {what}: longest silence of a partition, ms: "
-                    f"{sorted(facts.silences(since).values())}"
-                )
+                await asyncio.sleep(12)
+                silences = sorted(facts.silences(since).values())
+                print(f"{rate:,} records/s: {what}: longest silence of a partition, ms: {silences}")
+                if what == "kill":
+                    worst.append(silences[-1])
+            print(f"{rate:,} records/s: worst of {kills} kills: {max(worst):,} ms")
     finally:
         load.end()
         for worker in workers:
@@ -302,12 +304,13 @@ async def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--messages", type=int, default=10, help="of a customer in the backlog")
+    parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--only", choices=("told", "calm", "disturbed", "recovery"))
     given = parser.parse_args()
     runs: dict[str, Callable[[str], Awaitable[None]]] = {
         "told": lambda broker: told(broker, 2_000, given.seconds),
         "calm": lambda broker: told(broker, 400, given.seconds),
-        "disturbed": lambda broker: disturbed(broker, 400),
+        "disturbed": lambda broker: disturbed(broker, 400, given.kills),
         "recovery": lambda broker: recovery(broker, given.customers, given.messages),
     }
     for name, run in runs.items():

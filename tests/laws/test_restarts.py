@@ -49,6 +49,13 @@ def in_order(log: Sequence[dict[str, Any]], names: str) -> list[dict[str, Any]]:
             "m00 m09 m05 m07 m08 m11 m15",
             id="who had fallen silent by now writes again, and that comes in late",
         ),
+        pytest.param(
+            "handbook",
+            [Cut(4, 90_000_000, budget=1)],
+            ["10:00:00 presence A away capacity=1 #p", "10:05:00 c>- kind=emoji #q | 谢谢?", "10:10:00 A human #a", "10:10:00 c @d kind=emoji #w"],
+            "p a q w",
+            id="an overload ends with the guest who falls silent just where the restart is",
+        ),
     ],
 )  # fmt: skip
 def test_an_engine_made_from_the_rows_says_what_the_lost_one_would(

@@ -194,8 +194,15 @@ class Floor:
     # ---- a restart --------------------------------------------------------------------------------------
 
     def stirred(self) -> dict[str, str]:
-        """The agents whom the instant under way has stirred, and the greatest id of the events that did it."""
-        return dict(sorted((desk.agent, event) for desk, event in self._stirred.items()))
+        """The agents whom the instant under way has stirred, and the greatest id of the events that did it.
+
+        Without an event those of whom it is due: who falls silent just then is nobody's guest any more in the rows.
+        """
+        now = self.now
+        due = [x for x in self.scene.desks.values() if x.due == now and self._due_of(x, now - 1) == now]
+        return dict(
+            sorted((desk.agent, event) for desk, event in (dict.fromkeys(due, "") | self._stirred).items())
+        )
 
     def called(self) -> list[str]:
         """The rules of the shop that are to be judged at the instant under way."""
