@@ -53,6 +53,7 @@ from csstream.ledgers.kafka.state import (
     decode_meta,
     decode_positions,
     encode,
+    hand_on_plainly,
     published_at,
     read_rows,
 )
@@ -193,6 +194,7 @@ class KafkaLedger:
         silence of the partition."""
         async with asyncio.timeout(START_S):
             producer, _ = await _both(self._start(), reader.start())
+        hand_on_plainly(reader)
         tables = TopicPartition(self._outputs.tables, self.partition)
         rows, _ = await _both(read_rows(reader, tables, self._say), self._identify(producer))
         return rows

@@ -6,9 +6,11 @@ changes all three, and one reading brings all three back.
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]
+from aiokafka.consumer.fetcher import FetchResult  # type: ignore[import-untyped]
 
 from csstream.core.rows import CODEC
 
@@ -71,6 +73,28 @@ def published_at(kept: Mapping[str, Kept], clock_ms: int | None) -> list[tuple[s
     return [(AT_POSITIONS, encode(kept)), *clock]
 
 
+def hand_on_plainly(reader: AIOKafkaConsumer) -> None:
+    """Have a reader that was started hand records on as they were fetched: with key, value and offset, and no more.
+
+    The log holds every row many times until it is compacted, and a `ConsumerRecord` of each is most of what reading costs.
+    """
+    fetcher = reader._fetcher
+    fetch = fetcher._proc_fetch_request
+
+    async def fetch_plainly(*asked: Any) -> Any:
+        answer = await fetch(*asked)
+        for found in fetcher._records.values():
+            if isinstance(found, FetchResult) and found.has_more():
+                found._partition_records._consumer_record = _as_it_is
+        return answer
+
+    fetcher._proc_fetch_request = fetch_plainly
+
+
+def _as_it_is(_: TopicPartition, record: Any) -> Any:
+    return record
+
+
 async def read_rows(
     reader: AIOKafkaConsumer, tables: TopicPartition, say: Callable[[str], None]
 ) -> dict[bytes, bytes]:
@@ -86,10 +110,11 @@ async def read_rows(
     while end is None or await reader.position(tables) < end:
         lists = await reader.getmany(tables, timeout_ms=50)
         for record in lists.get(tables, ()):
-            if record.value is None:
+            row = record.value
+            if row is None:
                 rows.pop(record.key, None)
             else:
-                rows[record.key] = record.value
+                rows[record.key] = row
         if end is None:
             # Told with the first answer, so after the producer was started: no earlier owner writes behind it.
             end = reader.highwater(tables)
