@@ -196,6 +196,9 @@ class KafkaLedger:
             producer, _ = await _both(self._start(), reader.start())
         hand_on_plainly(reader)
         tables = TopicPartition(self._outputs.tables, self.partition)
+        reader.assign([tables])
+        for topic in self._inputs:  # their ends are asked for as soon as the rows are read
+            reader._client.add_topic(topic)
         rows, _ = await _both(read_rows(reader, tables, self._say), self._identify(producer))
         return rows
 
@@ -247,7 +250,7 @@ class KafkaLedger:
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            fetch_max_wait_ms=50,
+            fetch_max_wait_ms=20,
             max_partition_fetch_bytes=8 << 20,
         )
         try:

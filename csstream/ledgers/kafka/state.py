@@ -98,11 +98,10 @@ def _as_it_is(_: TopicPartition, record: Any) -> Any:
 async def read_rows(
     reader: AIOKafkaConsumer, tables: TopicPartition, say: Callable[[str], None]
 ) -> dict[bytes, bytes]:
-    """All rows of a partition, as last committed; `say` hears why it takes long.
+    """All rows of the partition that a reader is assigned, as last committed; `say` hears why it takes long.
 
     The end is the log's own: rows committed before it may lie behind a transaction that is still open.
     """
-    reader.assign([tables])
     await reader.seek_to_beginning(tables)
     rows: dict[bytes, bytes] = {}
     end: int | None = None
