@@ -6,8 +6,8 @@ import pytest
 
 from tests.mutants import MUTANTS, ROOT, Mutant, MutantError, judge_all, mutated, problems, sample, survivors
 
-HARMLESS = Mutant("harmless", "core/scoreboard.py", "WITHIN_MS = 30_000", "WITHIN_MS = 30 * 1000")
-TORN = Mutant("torn", "core/scoreboard.py", "WITHIN_MS = 30_000", "WITHIN_MS = (")
+HARMLESS = Mutant("harmless", "core/scoreboard.py", "WITHIN_MS: Final = 30_000", "WITHIN_MS = 30 * 1000")
+TORN = Mutant("torn", "core/scoreboard.py", "WITHIN_MS: Final = 30_000", "WITHIN_MS = (")
 
 
 def test_every_broken_rule_is_noticed_and_only_that() -> None:
