@@ -4,18 +4,14 @@ import pytest
 
 pytest_plugins = ("pytester", "tests.leaks")
 
-LONGEST = tuple(
-    f"tests/{name}.py"
-    for name in (
-        *(
-            "test_mutants",
-            "deploy/test_system",
-            "deploy/test_panels",
-            "kafka/test_kills",
-            "kafka/test_orders",
-        ),
-        *("kafka/test_rebuild", "kafka/test_notify"),
-    )
+LONGEST = (
+    "tests/test_mutants.py",
+    "tests/deploy/test_system.py",
+    "tests/deploy/test_panels.py",
+    "tests/kafka/test_kills.py",
+    "tests/kafka/test_orders.py",
+    "tests/kafka/test_rebuild.py",
+    "tests/kafka/test_notify.py",
 )
 """Modules of minutes. Where several processes share the tests, these are not left for the end, when only one would have
 anything to do; nor are they split between two, which would both set up what a module shares."""

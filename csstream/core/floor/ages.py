@@ -33,11 +33,10 @@ class Ages:
 
     def next_due(self) -> int:
         """When the next wait reaches the age if nobody answers."""
-        queue, waits, age_ms = self._queue, self._waits, self.age_ms
+        queue = self._queue
         while queue:
             due, customer = queue[0]
-            wait = waits.get(customer)
-            if wait is not None and wait.since + age_ms == due and not wait.closing:
+            if self._waiting(due, customer):
                 return due
             queue.popleft()
         return NEVER
@@ -48,7 +47,10 @@ class Ages:
         found: list[str] = []
         while queue and queue[0][0] <= t:
             due, customer = queue.popleft()
-            wait = self._waits.get(customer)
-            if wait is not None and wait.since + self.age_ms == due and not wait.closing:
+            if self._waiting(due, customer):
                 found.append(customer)
         return list(dict.fromkeys(found))
+
+    def _waiting(self, due: int, customer: str) -> bool:
+        wait = self._waits.get(customer)
+        return wait is not None and not wait.closing and wait.since + self.age_ms == due

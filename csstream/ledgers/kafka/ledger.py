@@ -378,8 +378,7 @@ class KafkaLedger:
         rows.append(Output(POSITIONS, encode(kept)))
         outputs = {to.tables: rows}
         if to.facts and step.facts:
-            keys = {name: name.encode() for name in {fact.shop for fact in step.facts}}
-            outputs[to.facts] = [Output(keys[fact.shop], facts.encode(fact)) for fact in step.facts]
+            outputs[to.facts] = [Output(fact.shop.encode(), facts.encode(fact)) for fact in step.facts]
         if to.alerts and step.alerts:
             outputs[to.alerts] = [Output(alert.shop.encode(), encode_alert(alert)) for alert in step.alerts]
         for topic in outputs.keys() - {to.tables}:

@@ -57,9 +57,7 @@ def batches(records: Sequence[Output], limit: int) -> Iterable[Sequence[Output]]
     """The records in order, cut so that no batch is larger than `limit`, unless one record is."""
     start = size = 0
     for number, record in enumerate(records):
-        key, value, headers = record
-        # As `size`, without a call for each of many thousands.
-        more = len(key or b"") + len(value or b"") + RECORD_OVERHEAD if not headers else record.size()
+        more = record.size()
         if number > start and size + more > limit:
             yield records[start:number]
             start, size = number, 0
