@@ -157,10 +157,17 @@ async def test_a_commit_waits_for_the_broker_to_come_back_and_leaving_does_not(
     mortal.kill()
     committing = asyncio.create_task(owner.commit(step("never", {b"a": b"4"}), {"cs.chat": 3}))
     await asyncio.wait([committing], timeout=0.2)
+    assert owner._producer is not None
+    queues = owner._producer._message_accumulator._batches.values()
+    unsent = [batch for queue in queues for batch in queue]
+    assert len(unsent) == 3, "rows, a fact, a dead letter"
     committing.cancel()
     began = time.monotonic()
     await owner.close()
     assert time.monotonic() - began < kafka_ledger.CLOSE_S + 0.5
+    for batch in unsent:
+        assert batch.future.done()
+        assert not batch.future._log_traceback, "asyncio writes a trace of what failed and nobody heard"
     with pytest.raises(LedgerError, match=mortal.address):
         await owner.open()
 

@@ -414,7 +414,7 @@ class KafkaLedger:
 
     async def _send_to(self, producer: AIOKafkaProducer, topic: str, records: Sequence[Output]) -> None:
         limit = self._largest[topic]
-        sent: list[tuple[Awaitable[object], Sequence[Output]]] = []
+        sent: list[tuple[asyncio.Future[object], Sequence[Output]]] = []
         try:
             for batch in batches(records, min(BATCH_BYTES, limit) - BATCH_OVERHEAD):
                 if len(batch) == 1 and batch[0].size() - RECORD_OVERHEAD > limit:
@@ -427,14 +427,18 @@ class KafkaLedger:
                     if put is None:
                         raise self._too_large(topic, batch)
                 builder.close()
-                sent.append((await producer.send_batch(builder, topic, partition=self.partition), batch))
+                answer = await producer.send_batch(builder, topic, partition=self.partition)
+                answer.add_done_callback(_heard)
+                sent.append((answer, batch))
         finally:
-            answers = await asyncio.gather(*(answer for answer, _ in sent), return_exceptions=True)
-        for answer, (_, batch) in zip(answers, sent, strict=True):
-            if isinstance(answer, MessageSizeTooLargeError | RecordListTooLargeError):
-                raise self._too_large(topic, batch) from answer
-            if isinstance(answer, BaseException):
-                raise answer
+            if sent:
+                await asyncio.wait([answer for answer, _ in sent])
+        for answer, batch in sent:
+            error = answer.exception()
+            if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
+                raise self._too_large(topic, batch) from error
+            if error is not None:
+                raise error
 
     def _too_large(self, topic: str, batch: Sequence[Output]) -> LedgerError:
         size = max(record.size() for record in batch)
@@ -548,11 +552,17 @@ async def _both(one: Awaitable[_One], other: Awaitable[_Other]) -> tuple[_One, _
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _heard(answer: asyncio.Future[object]) -> None:
+    """Of a batch that fails when nobody waits for it any more asyncio would write a trace into the log."""
+    if not answer.cancelled():
+        answer.exception()
+
+
 def _give_up(producer: AIOKafkaProducer) -> None:
-    """What was not sent fails. Of a batch that nobody waits for asyncio would say so in the log, with a trace."""
+    """What was not sent fails, and nobody is waiting for it to be sent."""
     accumulator = producer._message_accumulator
     waiters = [batch._drain_waiter for batches in accumulator._batches.values() for batch in batches]
     accumulator.fail_all(ProducerClosed())
     for waiter in waiters:
-        if waiter.done() and not waiter.cancelled():
-            waiter.exception()
+        if waiter.done():
+            _heard(waiter)
