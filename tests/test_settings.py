@@ -1,13 +1,17 @@
 """Settings: who wins, what is refused, and that a secret is never shown."""
 
+import asyncio
 import json
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import ProducerClosed  # type: ignore[import-untyped]
 from click.testing import CliRunner
 
 from csstream.cli import cli
+from csstream.cli.told import connection
 from csstream.settings import SETTINGS, Settings, SettingsError, read, table
 
 
@@ -136,3 +140,24 @@ def test_a_broker_that_cannot_be_spoken_to_as_told_is_wrong_usage(given: list[st
     run = CliRunner().invoke(cli, ["topics", "--check", *given])
     assert run.exit_code == 2, run.output
     assert says in run.output
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [
+        (ssl.SSLError(1, "bad certificate"), False),
+        (ProducerClosed(), False),
+        (ValueError("a fault of ours"), True),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+async def test_only_faults_of_ours_are_logged_with_a_trace_when_nobody_waits(
+    error: Exception, logged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection(Settings())
+    unheard = asyncio.get_running_loop().create_future()
+    unheard.set_exception(error)
+    del unheard
+    assert ("never retrieved" in caplog.text) is logged, (
+        "what the client raises is told by our own error, in a line"
+    )

@@ -29,8 +29,6 @@ def gateway(
 
     told = reading(given)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # Of a broker that is away, our own warning says all there is to say.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
     try:
         bearer = token_of(token_file)

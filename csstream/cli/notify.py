@@ -48,8 +48,6 @@ def notify(
     policy = one(policies, settings)
     config = read_config(file)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="csstream: %(message)s")
-    # Of a broker that is away, our own error says all there is to say.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
     def say(text: str) -> None:
         click.echo(f"csstream: {text}", err=True)

@@ -1,7 +1,6 @@
 """`csstream rebuild`: rows that were lost, made anew."""
 
 import asyncio
-import logging
 
 import click
 
@@ -28,7 +27,6 @@ def rebuild(
     from csstream.kafka.rebuild import rebuild as make_anew
     from csstream.ledgers.kafka import UnreachableError
 
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     told = reading(given)
     policy = one(policies, settings)
     try:

@@ -58,10 +58,14 @@ def reading(given: Mapping[str, Any]) -> Settings:
         raise click.UsageError(str(error)) from error
 
 
-def connection(settings: Settings) -> "Connection":
-    """How the brokers are reached. What does not fit together is wrong usage."""
-    from csstream.ledgers.kafka import Connection
+def connection(settings: Settings, *, quiet: bool = True) -> "Connection":
+    """How the brokers are reached. What does not fit together is wrong usage.
 
+    `quiet`: the client logs nothing. Of a broker that is away our own error says all there is to say.
+    """
+    from csstream.ledgers.kafka import Connection, hush
+
+    hush(client=quiet)
     try:
         return Connection(
             settings.broker,

@@ -1,7 +1,6 @@
 """`csstream topics`: what must exist on Kafka."""
 
 import asyncio
-import logging
 from dataclasses import replace
 
 import click
@@ -29,8 +28,6 @@ def topics(partitions: int | None, planning: bool, check: bool, **given: str | N
     from csstream.kafka import topics as kafka
     from csstream.ledgers.kafka import UnreachableError
 
-    # Of a broker that is away, our own error says all there is to say.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     if planning and check:
         raise click.UsageError("--plan or --check, not both")
     told = reading(given)

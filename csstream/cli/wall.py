@@ -59,7 +59,6 @@ def wall(
 
     told = reading(given)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="csstream: %(message)s")
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # our own error says all there is to say
     try:
         bearer = None if token_file is None else read_token(token_file)
         if link:

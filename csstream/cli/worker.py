@@ -28,7 +28,9 @@ def worker(policies: tuple[str, ...], settings: tuple[str, ...], **given: str | 
     from csstream.ledgers.kafka import UnreachableError
 
     told = reading(given)
-    options = WorkerOptions(connection=connection(told), policy=one(policies, settings), settings=told)
+    options = WorkerOptions(
+        connection=connection(told, quiet=False), policy=one(policies, settings), settings=told
+    )
     _log_to_stderr()
     try:
         asyncio.run(work(options))

@@ -4,6 +4,7 @@ It also tells a broker that cannot be reached from one that refuses us, in words
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -125,3 +126,17 @@ class Connection:
             yield client
         finally:
             await client.close()
+
+
+def hush(*, client: bool) -> None:
+    """What the client raises where nobody waits any more is not logged by asyncio, which adds a trace.
+
+    `client`: nor does the client log what it then raises.
+    """
+    logging.getLogger("asyncio").addFilter(_is_news)
+    if client:
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or not isinstance(record.exc_info[1], KafkaError | OSError)
