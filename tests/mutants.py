@@ -491,12 +491,30 @@ def clean_copy(folder: Path) -> Path:
     return copy
 
 
-def broken_copy(clean: Path, mutant: Mutant, number: int) -> Path:
-    """Another copy beside the clean one, with the mutant in it."""
-    copy = clean.with_name(f"mutant-{number}")
-    shutil.copytree(clean, copy)  # keeps times, so that what is compiled stays valid
+@dataclass(frozen=True)
+class Ground:
+    """What every verdict stands on: the package as it is now in the tree, and the cases in a file beside it."""
+
+    clean: Path
+    cases: Path
+
+
+def prepared(folder: Path) -> Ground:
+    """The ground, made in an empty folder."""
+    clean = clean_copy(folder)
+    cases = clean.with_name("cases.pickle")
+    cases.write_bytes(pickle.dumps(sample()))
+    return Ground(clean, cases)
+
+
+def broken_copy(clean: Path, mutant: Mutant, copy: Path) -> Path:
+    """The clean copy once more, with the mutant in it."""
+    # The same files, so that what is compiled stays valid; of the broken one a copy loses the name alone.
+    shutil.copytree(clean, copy, copy_function=os.link)
     broken = copy / "csstream" / mutant.file
-    broken.write_text(mutated(broken.read_text("utf-8"), mutant), "utf-8")
+    text = mutated(broken.read_text("utf-8"), mutant)
+    broken.unlink()
+    broken.write_text(text, "utf-8")
     Path(cache_from_source(str(broken))).unlink(missing_ok=True)
     return copy
 
@@ -504,7 +522,7 @@ def broken_copy(clean: Path, mutant: Mutant, number: int) -> Path:
 def verdicts(copies: Sequence[Path], cases: Path) -> list[str]:
     """What noticed each copy, from one process of `core/judge.py`."""
     run = subprocess.run(
-        [sys.executable, "-P", "-B", "-m", "tests.core.judge", str(cases), *map(str, copies)],
+        [sys.executable, "-P", "-m", "tests.core.judge", str(cases), *map(str, copies)],
         env={
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -523,29 +541,34 @@ def verdicts(copies: Sequence[Path], cases: Path) -> list[str]:
     return lines
 
 
+def judged(mutants: Sequence[Mutant], ground: Ground) -> list[str]:
+    """What notices each mutant, in the order given, `nothing` for a survivor. Raises `MutantError`."""
+    with tempfile.TemporaryDirectory(dir=ground.clean.parent) as folder:
+        copies = [
+            broken_copy(ground.clean, mutant, Path(folder, str(number)))
+            for number, mutant in enumerate(mutants)
+        ]
+        return verdicts(copies, ground.cases)
+
+
 def judge_all(mutants: Sequence[Mutant], workers: int = 2) -> list[str]:
-    """What notices each mutant, in the order given, `nothing` for a survivor.
+    """As `judged`, on a ground of its own and in so many processes.
 
     Raises `MutantError` where a mutant cannot be made, and where the rules fail even as they are.
     """
-    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(workers) as pool:
-        clean = clean_copy(Path(name))
-        unmade = problems(mutants, clean / "csstream")
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
+        unmade = problems(mutants, ROOT / "csstream")
         if unmade:  # told all at once, before anything is run
             raise MutantError("\n".join(unmade))
-        cases = clean.with_name("cases.pickle")
-        cases.write_bytes(pickle.dumps(sample()))
-        copies = [clean, *(broken_copy(clean, mutant, number) for number, mutant in enumerate(mutants))]
-        shares = [copies[worker::workers] for worker in range(workers)]
-        said = pool.map(lambda share: verdicts(share, cases), shares)
-        by_copy = {
-            copy: by
-            for share, lines in zip(shares, said, strict=True)
-            for copy, by in zip(share, lines, strict=True)
-        }
-    if by_copy[clean] != "nothing":
-        raise MutantError(f"the rules as they are fail: {by_copy[clean]}")
-    return [by_copy[copy] for copy in copies[1:]]
+        ground = prepared(Path(folder))
+        [as_they_are] = verdicts([ground.clean], ground.cases)
+        if as_they_are != "nothing":
+            raise MutantError(f"the rules as they are fail: {as_they_are}")
+        shares = [mutants[worker::workers] for worker in range(workers)]
+        found = [""] * len(mutants)
+        for worker, said in enumerate(pool.map(lambda share: judged(share, ground), shares)):
+            found[worker::workers] = said
+        return found
 
 
 def survivors(mutants: Sequence[Mutant], found: Sequence[str]) -> list[str]:

@@ -4,11 +4,13 @@ Like `oracle.py`, of which this is a part, it shares no code with the program. F
 change, the state is made anew from all events up to it; the rules are the sentences of the table, one after the other.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from csstream.policy import Policy
@@ -23,7 +25,7 @@ class Leg:
     """An open leg of a `normal` wait."""
 
     customer: str
-    agent: str
+    agent: str | None
     since: int
     start: int
 
@@ -87,24 +89,30 @@ class Shop:
             for name in ("agent", "to_agent"):
                 if isinstance(e.get(name), str):
                     self.agents.setdefault(e[name], [])
+        # What has been made of an instant, for every rule and agent asks for all of them.
         self._moments: dict[tuple[str, int], Moment] = {}
+        self._known: dict[int, list[tuple[str, Moment]]] = {}
         self._waits: dict[int, list[tuple[str, o.Wait]]] = {}
+        self._legs: dict[int, list[Leg]] = {}
         self.busy: dict[str, list[tuple[int, int | None, str | None]]] = {}
 
     def moments(self, t: int) -> list[tuple[str, Moment]]:
         """What the events up to `t` say of each customer: a mark that comes later is not known."""
-        return [(name, self._moment(name, t)) for name in self.customers]
+        if t not in self._known:
+            self._known[t] = [(name, self._moment(name, t)) for name in self.customers]
+        return self._known[t]
 
     def _moment(self, name: str, t: int) -> Moment:
-        events = [e for e in self.customers[name] if e["ts"] <= t]
-        found = self._moments.get((name, len(events)))
+        known = bisect_right(self.customers[name], t, key=itemgetter("ts"))
+        found = self._moments.get((name, known))
         if found is None:
+            events = self.customers[name][:known]
             dropped = o.dropped_by(events, o.marks(events), self.policy)
             story = o.Story(self.shop, name, events, self.policy, self.calendar, clock=-1)
             story.messages = [m for m in o.messages(events) if m.pos not in dropped]
             story.waits = o.run(events, dropped, -1, self.policy)
             story.sessions = o.sessions(story)
-            found = self._moments[name, len(events)] = Moment(story)
+            found = self._moments[name, known] = Moment(story)
         return found
 
     def waits(self, t: int) -> list[tuple[str, o.Wait]]:
@@ -121,11 +129,13 @@ class Shop:
 
     def legs(self, agent: str, t: int) -> list[Leg]:
         """ "A's legs: the open legs of `normal` waits that A holds"."""
-        return [
-            Leg(name, agent, wait.since, wait.legs[-1].start)
-            for name, wait in self.waits(t)
-            if wait.normal and wait.legs[-1].agent == agent
-        ]
+        if t not in self._legs:
+            self._legs[t] = [
+                Leg(name, wait.legs[-1].agent, wait.since, wait.legs[-1].start)
+                for name, wait in self.waits(t)
+                if wait.normal
+            ]
+        return [leg for leg in self._legs[t] if leg.agent == agent]
 
     def concurrent(self, agent: str, t: int) -> int:
         """ "customers with such a leg, or whose latest session has a reception of A and whose last message is less
@@ -306,29 +316,27 @@ def overloaded(shop: Shop, agent: str, t: int, stands: bool) -> bool:
         (now["over_30"], p.overload_over_30),
         (now["concurrent"], now["capacity"]),
     ]
-    calm = all(Fraction(figure) <= p.clear_ratio * limit for figure, limit in limits)
-    return not calm and (stands or any(figure >= limit for figure, limit in limits))
+    if not stands and all(figure < limit for figure, limit in limits):
+        return False
+    return any(Fraction(figure) > p.clear_ratio * limit for figure, limit in limits)
 
 
 def idle(shop: Shop, agent: str, t: int) -> bool:
     """ "A online, and max(spell start + 300 s, last sent + 300 s, start of A's oldest leg + 60 s) <= t"."""
-    p, (spell, start), legs = shop.policy, shop.spell(agent, t), shop.legs(agent, t)
+    p, (spell, start) = shop.policy, shop.spell(agent, t)
     return (
         spell == "online"
-        and bool(legs)
+        and any(leg.start + p.idle_online_wait_ms <= t for leg in shop.legs(agent, t))
         and max(start, shop.sent(agent, t)) + p.idle_online_silent_ms <= t
-        and min(leg.start for leg in legs) + p.idle_online_wait_ms <= t
     )
 
 
 def let_lie(shop: Shop, agent: str, t: int, spell: str) -> list[Leg]:
     """ "some leg of A with max(spell start, leg start) + 30 s <= t"."""
     now, start = shop.spell(agent, t)
-    return [
-        leg
-        for leg in shop.legs(agent, t)
-        if now == spell and max(start, leg.start) + shop.policy.with_waits_over_ms <= t
-    ]
+    if now != spell:
+        return []
+    return [leg for leg in shop.legs(agent, t) if max(start, leg.start) + shop.policy.with_waits_over_ms <= t]
 
 
 def agent_holds(shop: Shop, rule: str, agent: str, t: int, stands: bool) -> bool:
