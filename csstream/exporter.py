@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
@@ -28,7 +28,7 @@ from prometheus_client.registry import Collector
 from csstream.core.engine import Process
 from csstream.core.metrics import METRICS, STEP_S, Labels, Metric
 from csstream.core.shop import Shop
-from csstream.kiosk import Front, Kiosk, Page
+from csstream.kiosk import Front, Kiosk, Page, Will
 
 PREFIX = "csstream_"
 
@@ -292,10 +292,18 @@ class Exporter:
         own = b"" if snapshot is None else snapshot.text(shops=time.monotonic() < until_s)
         return own + generate_latest(self._process)
 
-    def start(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT, *, apart: bool = False) -> str:
+    def start(
+        self,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        *,
+        apart: bool = False,
+        will: Callable[[], Will | None] = lambda: None,
+    ) -> str:
         """Serve in a thread of its own, or `apart`, in a process; port 0 is any free one. Returns the address of /metrics.
 
-        Apart a scrape gets what was printed ahead, up to a second ago. Raises ExporterError where the port cannot be had.
+        Apart a scrape gets what was printed ahead, up to a second ago, and if this process is killed its last `will` is
+        done. Raises ExporterError where the port cannot be had.
         """
         listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         try:
@@ -311,7 +319,7 @@ class Exporter:
             ) from None
         bound = listening.getsockname()[1]
         if apart:
-            self._kiosk = Kiosk(listening, self._page)
+            self._kiosk = Kiosk(listening, self._page, will)
         else:
             self._front = Front(listening, self._answer)
             threading.Thread(

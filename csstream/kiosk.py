@@ -5,6 +5,9 @@ of an answer waits for its turn, which together takes a hundred times as long as
 pages ahead and passes them on to a kiosk: a small process beside it, which inherits the listening socket. It ends with
 whoever feeds it, and what it was fed too long ago it does not hand out: a frozen worker is to look frozen.
 
+It also outlives a driver that is killed, and sees that at once: its pages end. So a driver can leave a will with it, a
+program that does then what the driver cannot do any more. One that closes its kiosk has seen to that itself.
+
 This file is also the program of that process; it stands on the standard library alone, and starts at once.
 """
 
@@ -54,6 +57,14 @@ class Page(NamedTuple):
         return 404, b"here are /metrics, /livez and /readyz\n"
 
 
+class Will(NamedTuple):
+    """A program to be run once whoever feeds a kiosk is gone."""
+
+    command: tuple[str, ...]
+    told: str
+    """Its standard input: nobody else can read a secret there."""
+
+
 Answer = Callable[[str], tuple[int, bytes]]
 """Gives status and body for a path."""
 
@@ -93,19 +104,28 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Kiosk:
-    """The process, and the thread that feeds it: with `page()`, called in that thread at `news` and every second."""
+    """The process, and the thread that feeds it: with `page()`, called in that thread at `news` and every second.
 
-    def __init__(self, listening: socket.socket, page: Callable[[], Page]) -> None:
+    `will()` is what to do if this process is gone without having closed it; None: nothing.
+    """
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        page: Callable[[], Page],
+        will: Callable[[], Will | None] = lambda: None,
+    ) -> None:
         self.news = threading.Event()
         self._listening = listening
         self._page = page
+        self._will = will
         self._stopped = threading.Event()
         self.process = self._open()
         self._thread = threading.Thread(target=self._feed, name="kiosk", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Close it."""
+        """Close it; its will is void."""
         self._stopped.set()
         self.news.set()
         self._thread.join(2)
@@ -124,7 +144,7 @@ class Kiosk:
         )
 
     def _close(self) -> None:
-        self.process.kill()
+        self.process.kill()  # before its pages end, or it would take us for dead
         self.process.wait()
         assert self.process.stdin is not None
         with suppress(OSError):  # what it was not given any more
@@ -151,6 +171,7 @@ class Kiosk:
             "until_s": page.until_s,
             "unready": page.unready,
             "dead": page.dead,
+            "will": self._will(),
         }
         assert self.process.stdin is not None
         for part in (json.dumps(head).encode() + b"\n", *bodies):
@@ -164,15 +185,17 @@ class Rack:
     def __init__(self) -> None:
         self.page = Page(b"", b"", float("inf"), "starting", None)
         self.fed_s = time.monotonic()
+        self.will: Will | None = None
 
     def fill(self) -> None:
         """Take pages in until nobody gives any."""
         came = sys.stdin.buffer
-        while head := came.readline():
+        while (head := came.readline()).endswith(b"\n"):  # whoever is killed may leave half a line
             told = json.loads(head)
             figures, own = [came.read(size) for size in told["sizes"]] or self.page[:2]
             self.page = Page(figures, own, told["until_s"], told["unready"], told["dead"])
             self.fed_s = time.monotonic()
+            self.will = told["will"] and Will(*told["will"])
 
     def answer(self, path: str) -> tuple[int, bytes]:
         """As its page does; 503 where that is old."""
@@ -182,14 +205,36 @@ class Rack:
         return self.page.answer(path)
 
 
+def _orphaned(driver: int) -> bool:
+    """Whether the driver has ended: its pages end a moment before we cease to be its child."""
+    for _ in range(100):
+        if os.getppid() != driver:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def _execute(will: Will) -> None:
+    """Start its program, which outlives us."""
+    process = subprocess.Popen(  # noqa: S603 - what the driver named
+        will.command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    assert process.stdin is not None
+    with process.stdin as told:
+        told.write(will.told.encode())
+
+
 def main() -> None:
     """The process: serve the socket of the number given, until the other end of standard input is gone."""
+    driver = os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # figures are wanted for as long as the driver takes to end
     rack = Rack()
     front = Front(socket.socket(fileno=int(sys.argv[1])), rack.answer)
     threading.Thread(target=front.serve_forever, daemon=True).start()
     rack.fill()
+    if rack.will is not None and _orphaned(driver):
+        _execute(rack.will)
     os._exit(0)
 
 

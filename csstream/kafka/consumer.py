@@ -136,6 +136,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         await super().on_start()
         assert self._consumer is not None
         coordinator = self._consumer._coordinator
+        self.consumer.coordinator = coordinator
         beat = coordinator._do_heartbeat
 
         async def remembered() -> bool:
@@ -205,6 +206,7 @@ class Consumer(driver.Consumer):
     looks: dict[TP, Look]
     known_s: float
     """When the group last answered that we are a member (`time.monotonic`)."""
+    coordinator: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.round = 0
@@ -217,6 +219,11 @@ class Consumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def member(self) -> str:
+        """Our name in the group, which the broker has given us; empty where we are no member."""
+        return "" if self.coordinator is None else self.coordinator.member_id
 
     def begin_round(self) -> int:
         """A new assignment: every partition is closed until `read_from` opens it. Returns its number."""

@@ -36,8 +36,10 @@ from csstream.kafka.consumer import RecordList
 from csstream.kafka.health import readings, sights, unready
 from csstream.kafka.partition import GATHER_S, TRANSACTIONS, Counts, Partition
 from csstream.kafka.partitioner import misplaced
+from csstream.kafka.signoff import will as sign_off
 from csstream.kafka.topics import look, named, plan, refuse
 from csstream.kafka.watchdog import Sight, Watchdog
+from csstream.kiosk import Will
 from csstream.ledgers.kafka import Connection, KafkaLedger, UnreachableError
 from csstream.policy import Policy
 from csstream.runner import BOARD_SHARE, Runner
@@ -124,7 +126,9 @@ class Worker:
 
     async def run(self) -> None:
         """Until asked to stop. Raises `WorkerError` where Faust gives up."""
-        address = self.exporter.start(self.settings.metrics_host, self.settings.metrics_port, apart=True)
+        address = self.exporter.start(
+            self.settings.metrics_host, self.settings.metrics_port, apart=True, will=self._will
+        )
         log.info(
             "worker of %s at %s, core %s; /metrics is on %s",
             self.settings.application,
@@ -171,6 +175,11 @@ class Worker:
         self._loader.shutdown(wait=False, cancel_futures=True)
         self.exporter.stop()
         log.info("stopped after %.1f s", time.monotonic() - began_s)
+
+    def _will(self) -> Will | None:
+        """If we are killed, somebody else has to leave the group for us. Called in the exporter's thread."""
+        member = self._source.member
+        return sign_off(self.options.connection, self.settings.application, member) if member else None
 
     # ---- partitions come and go -----------------------------------------------------------------------------
 
