@@ -1,16 +1,20 @@
 """Scrapes of a process that is busy, frozen or gone: what the kiosk beside it says then."""
 
+import io
+import json
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from csstream import kiosk as kiosk_program
 from csstream.exporter import Exporter, Snapshot
-from csstream.kiosk import HUNGRY_S, Kiosk, Page, Rack
+from csstream.kiosk import HUNGRY_S, Kiosk, Page, Rack, Will
 from tests.test_exporter import get
 
 SHOPS = Snapshot(
@@ -29,9 +33,12 @@ print(worst)
 """
 
 WORKER = """
-import time
+import sys, time
 from csstream.exporter import Exporter
-print(Exporter().start(port=0, apart=True), flush=True)
+from csstream.kiosk import Will
+write = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.stdin.read())"
+will = Will((sys.executable, "-c", write, sys.argv[1]), "last words")
+print(Exporter().start(port=0, apart=True, will=lambda: will), flush=True)
 while True: time.sleep(1)
 """
 
@@ -108,8 +115,10 @@ def test_who_is_frozen_looks_frozen() -> None:
         assert (status, body[-5:-3]) == (503, b"11"), "Prometheus takes it for down, and its alert fires"
 
 
-def test_it_ends_with_a_process_that_is_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, text=True) as worker:
+def test_it_ends_with_a_process_that_is_killed_and_does_its_last_will(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    command = [sys.executable, "-c", WORKER, str(done)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
         address = worker.stdout.readline().strip()
         until(address, "process_cpu_seconds_total")
@@ -123,7 +132,41 @@ def test_it_ends_with_a_process_that_is_killed() -> None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         else:
-            return
+            break
+    while not done.exists() or done.read_text("utf-8") != "last words":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_the_will_of_a_process_that_closes_it_is_void() -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}/metrics"
+    page = Page(b"figures\n", b"", float("inf"), None, None)
+    kiosk = Kiosk(listening, lambda: page, lambda: Will(("no-such-program",), ""))
+    until(address, "figures")
+    kiosk.stop()
+    assert kiosk.process.returncode == -signal.SIGKILL, "it was ended before its pages did"
+
+
+def test_nothing_is_done_for_a_process_that_lives_though_its_pages_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        number = listening.fileno()
+        command = [sys.executable, "-I", "-S", kiosk_program.__file__, str(number)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(number,)) as process:
+            will = Will(("no-such-program",), "")
+            head = {"sizes": [], "until_s": 0.0, "unready": None, "dead": None, "will": will}
+            process.communicate(json.dumps(head).encode() + b"\n")
+    assert process.returncode == 0, "to look for the program would have failed"
+
+
+def test_half_a_page_of_a_killed_process_leaves_its_will_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    will = Will(("program",), "words")
+    head = json.dumps({"sizes": [1, 1], "until_s": 0, "unready": None, "dead": None, "will": will}).encode()
+    for cut in (b"", head[:9], head + b"\n", head + b"\na"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(head + b"\nfo" + cut)))
+        rack = Rack()
+        rack.fill()
+        assert rack.will == Will(["program"], "words")  # type: ignore[arg-type]
 
 
 def test_one_that_somebody_ends_is_replaced() -> None:
