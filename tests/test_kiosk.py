@@ -33,11 +33,12 @@ print(worst)
 """
 
 WORKER = """
-import sys, time
+import os, signal, sys, time
 from csstream.exporter import Exporter
 from csstream.kiosk import Will
 write = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.stdin.read())"
 will = Will((sys.executable, "-c", write, sys.argv[1]), "last words")
+signal.signal(signal.SIGUSR1, lambda *_: os._exit(70))  # as the watchdog does
 print(Exporter().start(port=0, apart=True, will=lambda: will), flush=True)
 while True: time.sleep(1)
 """
@@ -115,14 +116,15 @@ def test_who_is_frozen_looks_frozen() -> None:
         assert (status, body[-5:-3]) == (503, b"11"), "Prometheus takes it for down, and its alert fires"
 
 
-def test_it_ends_with_a_process_that_is_killed_and_does_its_last_will(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGUSR1])
+def test_it_ends_with_a_process_that_dies_and_does_its_last_will(tmp_path: Path, how: signal.Signals) -> None:
     done = tmp_path / "done"
     command = [sys.executable, "-c", WORKER, str(done)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
         address = worker.stdout.readline().strip()
         until(address, "process_cpu_seconds_total")
-        worker.send_signal(signal.SIGKILL)
+        worker.send_signal(how)
     port = int(address.removesuffix("/metrics").rsplit(":", 1)[1])
     deadline = time.monotonic() + 20
     while True:  # the port is free for whoever is started in its place

@@ -10,7 +10,6 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 
 from csstream.kafka import signoff
-from csstream.kafka.watchdog import EXIT_STATUS
 from csstream.ledgers.kafka import Connection
 from tests.canary import SECRET
 from tests.kafka.fleet import Fleet, wait_until
@@ -57,16 +56,6 @@ def test_a_killed_worker_is_taken_over_long_before_its_session_ends_and_a_frozen
         began_s = time.monotonic()
         wait_until(lambda: first.metric("partitions", state="ready") == 4, 20, "all partitions at one worker")
         assert time.monotonic() - began_s < 12, "the session is 25 s"
-
-
-@pytest.mark.slow
-def test_a_worker_that_its_watchdog_ended_has_left_the_group(broker: str, tmp_path: Path) -> None:
-    with Fleet(broker, tmp_path, settings=LONG) as fleet:
-        worker = fleet.start("--watchdog-after", "5s", hangs=True)
-        wait_until(worker.owns, 60, "a worker at work")
-        worker.send(signal.SIGUSR1)
-        assert worker.wait(30) == EXIT_STATUS
-        wait_until(lambda: not members(fleet), 12, "an empty group")
 
 
 @pytest.mark.slow
