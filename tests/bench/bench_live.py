@@ -168,7 +168,7 @@ async def told(broker: str, rate: int, seconds: float) -> None:
 
 
 async def disturbed(broker: str, rate: int, kills: int) -> None:
-    """Silence of a partition while workers join, leave and die."""
+    """Silence of a partition while workers join, leave, are killed, and are lost with their machine."""
     first = Worker(broker)
     load = Load(broker, rate, slow=20)
     workers = [first]
@@ -177,21 +177,22 @@ async def disturbed(broker: str, rate: int, kills: int) -> None:
         async with Reader(broker, "cs.facts") as facts:
             load.start()
             await asyncio.sleep(8)
-            worst = []
-            for what in ("join", "leave", *("join again", "kill") * kills):
+            worst: dict[str, int] = {}
+            for what in ("join", "leave", *("join", "kill", "join", "lose") * kills):
                 since = now_ms()
-                if "join" in what:
+                if what == "join":
                     workers.append(Worker(broker))
-                elif what == "leave":
-                    await asyncio.to_thread(workers.pop().end)
+                    share = "csstream_partitions", PARTITIONS // 2, 60.0, 'state="ready"'
+                    await asyncio.to_thread(workers[-1].until, *share)
                 else:
-                    await asyncio.to_thread(workers.pop().kill)
+                    leaving = workers.pop()
+                    ways = {"leave": leaving.end, "kill": leaving.kill, "lose": leaving.lose}
+                    await asyncio.to_thread(ways[what])
                 await asyncio.sleep(12)
                 silences = sorted(facts.silences(since).values())
                 print(f"{rate:,} records/s: {what}: longest silence of a partition, ms: {silences}")
-                if what == "kill":
-                    worst.append(silences[-1])
-            print(f"{rate:,} records/s: worst of {kills} kills: {max(worst):,} ms")
+                worst[what] = max(worst.get(what, 0), silences[-1])
+            print(f"{rate:,} records/s, {kills} times killed and lost each, worst, ms: {worst}")
     finally:
         load.end()
         for worker in workers:

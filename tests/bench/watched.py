@@ -97,6 +97,13 @@ class Worker:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def lose(self) -> None:
+        """End it and what runs beside it, as where a machine is lost."""
+        for task in Path(f"/proc/{self._process.pid}/task").iterdir():
+            for child in (task / "children").read_text("utf-8").split():
+                os.kill(int(child), signal.SIGKILL)
+        self.kill()
+
     def until(self, name: str, least: float, seconds: float, label: str = "") -> float:
         """Wait until a metric has come so far; the seconds that took."""
         began = time.monotonic()
