@@ -6,9 +6,11 @@ SPEC 1 names the fault. Nothing here raises on any input: a bad record is set as
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
+from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, final, get_args
 
 import msgspec
@@ -231,27 +233,44 @@ def decode(data: bytes) -> Event | Reject:
     return event if fault is None else fault
 
 
-def decode_many(records: Sequence[bytes]) -> list[Event | Reject]:
-    """Decode records as `decode` does, faster: the common case is one call for a thousand of them."""
-    found: list[Event | Reject] = []
-    for start in range(0, len(records), AT_ONCE):
-        some = records[start : start + AT_ONCE]
-        data = b"\n".join(some)
-        try:
-            events = _decode_lines(data) if len(data) <= MAX_BYTES or max(map(len, some)) <= MAX_BYTES else []
-        except _UNREADABLE:
-            events = []
-        if len(events) != len(some):  # a bad record, or a blank one, which is none
-            found += map(decode, some)
-            continue
-        first = len(found)
-        found += events
-        for place, event in enumerate(events, first):
-            if type(event) is not Message or type(event.ts) is not int or type(event.agent) is not str:
-                fault = _check(event)
-                if fault is not None:
-                    found[place] = fault
-    return found
+def decode_many(records: Sequence[bytes]) -> Iterator[Event | Reject]:
+    """Decode records as `decode` does, faster: the common case is one call for a thousand of them.
+
+    A thousand at a time: what uses an event soon after it was decoded finds it in the processor's cache.
+    """
+    return chain.from_iterable(
+        _decode_some(records[start : start + AT_ONCE]) for start in range(0, len(records), AT_ONCE)
+    )
+
+
+def _decode_some(records: Sequence[bytes]) -> Sequence[Event | Reject]:
+    data = b"\n".join(records)
+    try:
+        fits = len(data) <= MAX_BYTES or max(map(len, records)) <= MAX_BYTES
+        events = _decode_lines(data) if fits else []
+    except _UNREADABLE:
+        events = []
+    if len(events) != len(records):  # a bad record, or a blank one, which is none
+        return [*map(decode, records)]
+    if (
+        _types(events) == {Message}
+        and _types(map(_TS, events)) == {int}
+        and _types(map(_AGENT, events)) == {str}
+    ):
+        return events  # by far the most common records: nothing is left to check
+    return [
+        event
+        if type(event) is Message and type(event.ts) is int and type(event.agent) is str
+        else _check(event) or event
+        for event in events
+    ]
+
+
+_TS, _AGENT = attrgetter("ts"), attrgetter("agent")
+
+
+def _types(values: Iterable[object]) -> set[type]:
+    return set(map(type, values))
 
 
 def _check(event: Event) -> Reject | None:

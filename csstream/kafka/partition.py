@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from faust.types import TP
 
-from csstream.core.engine import Process, Record, Step
+from csstream.core.engine import Process, Step
 from csstream.core.metrics import ALERT_DELAY_S, LOAD_S
 from csstream.events import Reject, decode
 from csstream.exporter import Steps
@@ -147,12 +147,8 @@ class Partition:
         if self.state != "ready":
             return  # it is read again from where the rows are, once they are loaded
         topic = fetched.topic
-        records = [
-            Record(topic, r.partition, r.offset, r.value or b"", r.timestamp, r.key, r.headers)
-            for r in fetched.records
-        ]
         try:
-            self.runner.feed(topic, records, begin=fetched.begin, end=fetched.end)
+            self.runner.feed(topic, fetched.records, begin=fetched.begin, end=fetched.end)
         except GapError as error:
             self._read_again(topic, error)
             return

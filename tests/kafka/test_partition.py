@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -73,15 +72,8 @@ class Stage:
 
     def put(self, place: TP, *records: Record, begin: int | None = None) -> None:
         """A list is handed on."""
-        fetched = [
-            SimpleNamespace(
-                topic=r.topic, partition=0, offset=r.offset, value=r.value, timestamp=r.time_ms, timestamp_type=0,
-                key=None, headers=(),
-            )
-            for r in records
-        ]  # fmt: skip
         first, last = records[0].offset, records[-1].offset
-        fetched_list = RecordList(cast("Any", fetched), first if begin is None else begin, last + 1, 1)
+        fetched_list = RecordList(records, first if begin is None else begin, last + 1, 1)
         self.partition.put(fetched_list)
         look = self.source.looks.get(place)
         self.source.tell(place, last + 1, last + 1 if look is None else look.stable_end, handed=last + 1)

@@ -34,14 +34,14 @@ from csstream.core.engine import Step
 from csstream.core.rows import CODEC
 from csstream.ledgers import FencedError, LedgerError, Positions
 from csstream.ledgers.kafka.connection import Connection
+from csstream.ledgers.kafka.fetched import as_it_is, hand_on
 from csstream.ledgers.kafka.output import (
     BATCH_OVERHEAD,
     LARGEST_BYTES,
-    RECORD_OVERHEAD,
     Output,
     Outputs,
-    batches,
     dead_letter,
+    filled,
 )
 from csstream.ledgers.kafka.requests import Found, find_topics, read_settings
 from csstream.ledgers.kafka.state import (
@@ -53,7 +53,6 @@ from csstream.ledgers.kafka.state import (
     decode_meta,
     decode_positions,
     encode,
-    hand_on_plainly,
     published_at,
     read_rows,
 )
@@ -194,7 +193,7 @@ class KafkaLedger:
         silence of the partition."""
         async with asyncio.timeout(START_S):
             producer, _ = await _both(self._start(), reader.start())
-        hand_on_plainly(reader)
+        hand_on(reader, as_it_is)
         tables = TopicPartition(self._outputs.tables, self.partition)
         reader.assign([tables])
         for topic in self._inputs:  # their ends are asked for as soon as the rows are read
@@ -416,17 +415,9 @@ class KafkaLedger:
         limit = self._largest[topic]
         sent: list[tuple[asyncio.Future[object], Sequence[Output]]] = []
         try:
-            for batch in batches(records, min(BATCH_BYTES, limit) - BATCH_OVERHEAD):
-                if len(batch) == 1 and batch[0].size() - RECORD_OVERHEAD > limit:
+            for builder, batch in filled(records, min(BATCH_BYTES, limit)):
+                if builder.size() > limit:
                     raise self._too_large(topic, batch)
-                builder = producer.create_batch()
-                for record in batch:
-                    put = builder.append(
-                        key=record.key, value=record.value, timestamp=None, headers=list(record.headers)
-                    )
-                    if put is None:
-                        raise self._too_large(topic, batch)
-                builder.close()
                 answer = await producer.send_batch(builder, topic, partition=self.partition)
                 answer.add_done_callback(_heard)
                 sent.append((answer, batch))

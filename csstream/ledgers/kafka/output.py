@@ -1,13 +1,12 @@
-"""What a step looks like as records: which topics, how large, cut into batches; and the form of a dead letter.
-
-All of it is plain arithmetic on bytes, done before a transaction begins: what is wrong with a step shows while
-nothing is sent yet.
-"""
+"""What a step looks like as records: which topics, how large, cut into batches; and the form of a dead letter."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
+
+from aiokafka.producer.message_accumulator import BatchBuilder  # type: ignore[import-untyped]
 
 from csstream.core.engine import DeadLetter
 
@@ -53,17 +52,19 @@ class Output(NamedTuple):
         return size
 
 
-def batches(records: Sequence[Output], limit: int) -> Iterable[Sequence[Output]]:
-    """The records in order, cut so that no batch is larger than `limit`, unless one record is."""
-    start = size = 0
-    for number, record in enumerate(records):
-        more = record.size()
-        if number > start and size + more > limit:
-            yield records[start:number]
-            start, size = number, 0
-        size += more
-    if start < len(records):
-        yield records[start:]
+def filled(records: Sequence[Output], limit: int) -> Iterator[tuple[BatchBuilder, Sequence[Output]]]:
+    """The records in order as batches, each with what it holds; none is larger than `limit` unless one record is."""
+    start = 0
+    while start < len(records):
+        builder = BatchBuilder(limit, 0, is_transactional=True, key_serializer=None, value_serializer=None)
+        end = start
+        for key, value, headers in islice(records, start, None):
+            if builder.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+                break
+            end += 1
+        builder.close()
+        yield builder, records[start:end]
+        start = end
 
 
 def dead_letter(letter: DeadLetter, limit: int) -> Output:

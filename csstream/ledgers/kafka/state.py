@@ -6,11 +6,9 @@ changes all three, and one reading brings all three back.
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]
-from aiokafka.consumer.fetcher import FetchResult  # type: ignore[import-untyped]
 
 from csstream.core.rows import CODEC
 
@@ -71,28 +69,6 @@ def published_at(kept: Mapping[str, Kept], clock_ms: int | None) -> list[tuple[s
     """
     clock = [] if clock_ms is None else [(AT_CLOCK, str(clock_ms).encode())]
     return [(AT_POSITIONS, encode(kept)), *clock]
-
-
-def hand_on_plainly(reader: AIOKafkaConsumer) -> None:
-    """Have a reader that was started hand records on as they were fetched: with key, value and offset, and no more.
-
-    The log holds every row many times until it is compacted, and a `ConsumerRecord` of each is most of what reading costs.
-    """
-    fetcher = reader._fetcher
-    fetch = fetcher._proc_fetch_request
-
-    async def fetch_plainly(*asked: Any) -> Any:
-        answer = await fetch(*asked)
-        for found in fetcher._records.values():
-            if isinstance(found, FetchResult) and found.has_more():
-                found._partition_records._consumer_record = _as_it_is
-        return answer
-
-    fetcher._proc_fetch_request = fetch_plainly
-
-
-def _as_it_is(_: TopicPartition, record: Any) -> Any:
-    return record
 
 
 async def read_rows(
