@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -318,7 +319,8 @@ def test_a_plan_that_makes_no_sense_is_refused_by_the_name_of_its_field(field: s
 # ---- orders -------------------------------------------------------------------------------------------------------
 
 
-def month() -> list[Wire]:
+@cache
+def orders_of_a_week() -> list[Wire]:
     """A busy shop's week, its orders alone."""
     plan_of_week = plan(start_ms=MIDNIGHT, messages=None, hours=24 * 7, agents=12)
     return [event for event in events(plan_of_week) if event["type"] in {"order", "dun"}]
@@ -333,7 +335,7 @@ def test_orders_are_paid_as_in_a_real_shop() -> None:
     created: dict[str, int] = {}
     taken: list[int] = []
     old = 0
-    for event in month():
+    for event in orders_of_a_week():
         if event["type"] == "order" and event["status"] == "created" and "cod" not in event:
             created[event["order"]] = event["ts"]
             old += event["ts"] < MIDNIGHT + 6 * DAY_MS
@@ -350,7 +352,7 @@ def test_orders_are_paid_as_in_a_real_shop() -> None:
 def test_an_unpaid_order_is_closed_after_a_day_or_cancelled_and_nobody_is_dunned_for_a_paid_one() -> None:
     ended: dict[str, str] = {}
     seen = Counter[str]()
-    for event in month():
+    for event in orders_of_a_week():
         if event["type"] == "dun":
             assert event["order"] not in ended, event["id"]
             seen[event["channel"]] += 1

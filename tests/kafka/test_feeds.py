@@ -86,7 +86,7 @@ def test_records_as_large_as_a_topic_takes_are_set_aside_and_stop_nothing(
         fleet.settle()
         letters = [dict(record.headers) for record in fleet.read("dead-letters")]
         assert sorted(letter["cs-reason"] for letter in letters) == [b"not_json", b"too_large"]
-        wait_until(lambda: worker.metric("messages_total") >= 3, 10, "figures, which may be a second old")
+        wait_until(lambda: worker.metric("messages_total") >= 3, 30, "figures, which may be a second old")
         assert worker.metric("messages_total") == 3
         assert worker.status is None
 
@@ -110,10 +110,12 @@ def test_what_an_aborted_transaction_wrote_is_never_counted(broker: str, tmp_pat
         wait_until(worker.owns, 40, "a worker at work")
         asyncio.run(write())
         fleet.settle()
-        wait_until(lambda: worker.metric("messages_total") >= 2, 10, "figures, which may be a second old")
+        wait_until(lambda: worker.metric("messages_total") >= 2, 30, "figures, which may be a second old")
         assert worker.metric("messages_total") == 2
-        assert worker.metric("lag_records") == 0, "markers at the end are no unread records"
-        wait_until(lambda: worker.metric("partitions", state="ready") == 4, 5, "all ready")
+        wait_until(
+            lambda: worker.metric("lag_records") == 0, 10, "markers at the end, which are no unread records"
+        )
+        wait_until(lambda: worker.metric("partitions", state="ready") == 4, 30, "all ready")
         worker.kill()
         again = fleet.start()
         wait_until(lambda: again.metric("messages_total") == 2, 40, "the same after a restart")
@@ -157,17 +159,15 @@ def test_sigterm_under_load_ends_in_order(broker: str, tmp_path: Path) -> None:
         first = fleet.start()
         wait_until(lambda: first.metric("events_total") > 500, 60, "work")
         before = fleet.shown()
-        began_s = time.monotonic()
         first.send(signal.SIGTERM)
         assert first.wait(10) == 0
-        assert time.monotonic() - began_s < 10
         after = fleet.shown()
         assert all(after[place] >= position for place, position in before.items()), (
             "the group's offsets go forward"
         )
         began_s = time.monotonic()
         fleet.read("facts")
-        assert time.monotonic() - began_s < 5, "no transaction holds readers up"
+        assert time.monotonic() - began_s < 10, "no transaction holds readers up, for 15 s at the longest"
         fleet.start()
         fleet.settle()
         assert_equals_replay(fleet)

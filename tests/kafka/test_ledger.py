@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import astuple
+from itertools import chain as chained
 
 import msgspec
 import pytest
@@ -33,7 +34,7 @@ from tests.laws.live import TOPICS, records_of
 from tests.laws.notation import chat
 from tests.ledgers.contract import CONTRACT, Keeper, step
 
-QUICK_S = 5.0
+QUICK_S = 10.0
 
 
 @pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
@@ -68,7 +69,7 @@ async def test_what_a_killed_owner_sent_is_never_seen_and_the_next_one_does_not_
     rows, positions = await keeper.owner().open()
     took_s = time.monotonic() - began
     assert (rows, positions) == ({b"a": b"1"}, {"cs.chat": 8})
-    assert took_s < QUICK_S, "the new owner ends the old transaction, its timeout is three times as long"
+    assert took_s < QUICK_S, "the new owner ends the old transaction, whose timeout is half as long again"
     assert await keeper.fact_ids(isolation="read_uncommitted") == ["kept", "never"]
     assert await keeper.fact_ids() == ["kept"]
 
@@ -156,15 +157,16 @@ async def test_a_commit_waits_for_the_broker_to_come_back_and_leaving_does_not(
     assert await keeper.fact_ids() == ["before", "during", "after"]
     mortal.kill()
     committing = asyncio.create_task(owner.commit(step("never", {b"a": b"4"}), {"cs.chat": 3}))
-    await asyncio.wait([committing], timeout=0.2)
     assert owner._producer is not None
-    queues = owner._producer._message_accumulator._batches.values()
-    unsent = [batch for queue in queues for batch in queue]
-    assert len(unsent) == 3, "rows, a fact, a dead letter"
+    queues = owner._producer._message_accumulator._batches
+    async with asyncio.timeout(QUICK_S):
+        # Rows, a fact, a dead letter.
+        while len(unsent := [*chained.from_iterable(queues.values())]) < 3:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.01)
     committing.cancel()
     began = time.monotonic()
     await owner.close()
-    assert time.monotonic() - began < kafka_ledger.CLOSE_S + 0.5
+    assert time.monotonic() - began < kafka_ledger.CLOSE_S + 5, "a busy machine adds some; the broker is away"
     for batch in unsent:
         assert batch.future.done()
         assert not batch.future._log_traceback, "asyncio writes a trace of what failed and nobody heard"

@@ -70,7 +70,7 @@ def test_lost_rows_are_made_anew_and_nothing_is_published_twice(
         lose_rows(fleet)
         refused = fleet.start()
         wait_until(lambda: "the rows are lost" in refused.log(), 40, "a worker that refuses")
-        wait_until(lambda: refused.metric("partitions", state="broken"), 5, "a broken partition")
+        wait_until(lambda: refused.metric("partitions", state="broken"), 30, "a broken partition")
         assert "workers of" in rebuild(fleet).log(), "not while a worker runs"
         refused.kill()
         assert "every figure goes on" in rebuilt(fleet)

@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -62,9 +61,10 @@ def test_a_worker_publishes_what_a_replay_says_and_shows_it(broker: str, tmp_pat
         fleet.settle()
         fleet.write(log[1_500:])
         fleet.settle()
-        wait_until(lambda: worker.get("/readyz")[0] == 200, 10, "ready")
+        wait_until(lambda: worker.get("/readyz")[0] == 200, 30, "ready")
         rejected = [line for line in log if line in BROKEN]
-        wait_until(lambda: worker.metric("events_total", result="rejected") == len(rejected), 5, "figures")
+        wait_until(lambda: worker.metric("events_total") == len(log), 30, "figures of all")
+        assert worker.metric("events_total", result="rejected") == len(rejected)
         messages = {
             json.loads(line)["id"]
             for line in log
@@ -73,10 +73,8 @@ def test_a_worker_publishes_what_a_replay_says_and_shows_it(broker: str, tmp_pat
         assert worker.metric("messages_total") <= len(messages)
         assert worker.metric("partitions", state="ready") == 4
         assert worker.metric("rows", kind="shop") == 8
-        began_s = time.monotonic()
         worker.send(signal.SIGTERM)
         assert worker.wait(10) == 0
-        assert time.monotonic() - began_s < 10
         assert len(fleet.read("dead-letters")) >= len(rejected)
         assert_equals_replay(fleet)
         assert_topics_can_be_audited(fleet)
@@ -109,16 +107,17 @@ def shops_shown(worker: Process) -> set[str]:
 @pytest.mark.slow
 def test_a_frozen_worker_shows_no_shop_that_another_owns_by_now(broker: str, tmp_path: Path) -> None:
     with Fleet(broker, tmp_path) as fleet:
-        fleet.write(shop_log(1_000))
+        log = shop_log(1_000)
+        fleet.write(log)
         first = fleet.start()
-        fleet.settle()
-        wait_until(lambda: len(shops_shown(first)) == 8, 10, "all shops at one worker")
+        wait_until(lambda: first.metric("events_total") == len(log), 60, "figures of all at one worker")
+        assert len(shops_shown(first)) == 8
         counted = first.metric("messages_total")
         second = fleet.start()
         wait_until(
             lambda: first.metric("partitions") == second.metric("partitions") == 2, 40, "two partitions each"
         )
-        wait_until(lambda: len(shops_shown(first) | shops_shown(second)) == 8, 10, "all shops")
+        wait_until(lambda: len(shops_shown(first) | shops_shown(second)) == 8, 30, "all shops")
         assert not shops_shown(first) & shops_shown(second)
         first.send(signal.SIGSTOP)
         wait_until(lambda: len(shops_shown(second)) == 8, 60, "all shops at the other")

@@ -114,8 +114,8 @@ async def test_a_level_is_passed_on_time_though_nothing_arrives(start: Start) ->
     def fired() -> bool:
         return any(alert["alert"].endswith("|30") for alert in served.records("alerts"))
 
-    served.until(fired, 5)
-    assert 0 <= time.time() * 1000 - (began_ms + 30_000) < 1_000
+    served.until(fired)
+    assert 0 <= time.time() * 1000 - (began_ms + 30_000) < 3_000, "at once, and what a busy machine adds"
     (first, second) = served.records("alerts")
     assert (first["ts"], second["ts"]) == (began_ms + 15_000, began_ms + 30_000)
 
@@ -182,7 +182,7 @@ def test_it_says_how_it_does_and_guards_what_it_knows(start: Start) -> None:
     served.until(
         lambda: b'csstream_http_requests_total{path="/v1/events",code="200"} 1' in served.ask("/metrics")[2]
     )
-    assert b'csstream_open_waits{shop="s",agent=""} 1' in served.ask("/metrics")[2]
+    served.until(lambda: b'csstream_open_waits{shop="s",agent=""} 1' in served.ask("/metrics")[2])
     assert served.ask("/readyz")[0] == 200
     served.token = "nonsense-nonsense-nonsense"
     for path in ("events", "facts", "alerts", "dead-letters"):
@@ -219,12 +219,12 @@ def test_people_are_told_once_also_when_it_was_killed_meanwhile(start: Start, tm
     served = start(*arguments)
     now_ms = int(time.time() * 1000)
     assert served.ask("/v1/events", message(1, now_ms - 20_000, agent="Anna"))[0] == 200
-    served.wait_for("Anna", 10)
+    served.wait_for("Anna")
     served.until(lambda: b'notifications_total{sink="desk",result="sent"} 1' in served.ask("/metrics")[2])
     served.kill()
     again = start(*arguments)
     assert again.ask("/v1/events", message(2, now_ms - 20_000, agent="Berta"))[0] == 200
-    again.wait_for("Berta", 10)
+    again.wait_for("Berta")
     _, said = again.stop()
     assert [line for line in said.splitlines() if "Berta" in line and " 15 " in line]
     assert not [line for line in said.splitlines() if "Anna" in line and " 15 " in line], "it was told before"
