@@ -10,7 +10,8 @@ import re
 import secrets
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -169,33 +170,36 @@ class Fleet:
 
     def shown(self) -> dict[TopicPartition, int]:
         """The group's offsets, as tools for lag see them."""
-        return self._positions()[0]
 
-    def lag(self) -> int:
-        """Records before the end that the group has not shown as read."""
-        shown, ends = self._positions()
-        return sum(ends.values()) - sum(shown.values())
-
-    def _positions(self) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
-        async def look() -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
-            consumer = AIOKafkaConsumer(
-                **self.connection.settings("tests"), group_id=self.name, enable_auto_commit=False
-            )
-            await consumer.start()
-            try:
-                places = [TopicPartition(topic, n) for topic in self.inputs for n in range(PARTITIONS)]
-                *shown, ends = await asyncio.gather(
-                    *(consumer.committed(place) for place in places), consumer.end_offsets(places)
-                )
-                return {place: at or 0 for place, at in zip(places, shown, strict=True)}, ends
-            finally:
-                await consumer.stop()
+        async def look() -> dict[TopicPartition, int]:
+            async with self._group() as (consumer, places):
+                return await committed(consumer, places)
 
         return asyncio.run(look())
 
     def settle(self, within_s: float = 60.0) -> None:
-        """Wait until all is read."""
-        wait_until(lambda: self.lag() == 0, within_s, "lag 0")
+        """Wait until the group has shown all records as read."""
+
+        async def look() -> None:
+            async with self._group() as (consumer, places):
+                end_s = time.monotonic() + within_s
+                while await committed(consumer, places) != await consumer.end_offsets(places):
+                    assert time.monotonic() < end_s, f"not within {within_s:.0f} s: all is read"
+                    await asyncio.sleep(0.2)
+
+        asyncio.run(look())
+
+    @asynccontextmanager
+    async def _group(self) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
+        """One who looks at the group and is none of it, and all that it reads."""
+        consumer = AIOKafkaConsumer(
+            **self.connection.settings("tests"), group_id=self.name, enable_auto_commit=False
+        )
+        await consumer.start()
+        try:
+            yield consumer, [TopicPartition(topic, n) for topic in self.inputs for n in range(PARTITIONS)]
+        finally:
+            await consumer.stop()
 
     def accepted(self) -> list[bytes]:
         """The records of the inputs that are no dead letters."""
@@ -262,6 +266,12 @@ class Fleet:
         for fact in facts:
             fact.pop("rev", None)
         return {fact["fact"]: fact for fact in facts}, {alert["alert"]: alert for alert in alerts}
+
+
+async def committed(consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+    """What a group has shown as read."""
+    shown = await asyncio.gather(*(consumer.committed(place) for place in places))
+    return {place: at or 0 for place, at in zip(places, shown, strict=True)}
 
 
 def as_json(fact: AnyFact) -> dict[str, Any]:
