@@ -111,7 +111,7 @@ def test_a_frozen_worker_shows_no_shop_that_another_owns_by_now(broker: str, tmp
         fleet.write(log)
         first = fleet.start()
         wait_until(lambda: first.metric("events_total") == len(log), 60, "figures of all at one worker")
-        assert len(shops_shown(first)) == 8
+        wait_until(lambda: len(shops_shown(first)) == 8, 30, "all shops")
         counted = first.metric("messages_total")
         second = fleet.start()
         wait_until(
