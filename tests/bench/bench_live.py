@@ -147,7 +147,7 @@ async def told(broker: str, rate: int, seconds: float) -> None:
     running = Worker(broker)
     load = Load(broker, rate, slow=20)
     try:
-        await asyncio.to_thread(running.until, "csstream_partitions", PARTITIONS, 60.0, 'state="ready"')
+        await ready(running, PARTITIONS)
         async with Reader(broker, "cs.alerts") as alerts, Reader(broker, "cs.facts") as facts:
             load.start()
             await asyncio.sleep(5)
@@ -173,7 +173,7 @@ async def disturbed(broker: str, rate: int, kills: int) -> None:
     load = Load(broker, rate, slow=20)
     workers = [first]
     try:
-        await asyncio.to_thread(first.until, "csstream_partitions", PARTITIONS, 60.0, 'state="ready"')
+        await ready(first, PARTITIONS)
         async with Reader(broker, "cs.facts") as facts:
             load.start()
             await asyncio.sleep(8)
@@ -182,13 +182,13 @@ async def disturbed(broker: str, rate: int, kills: int) -> None:
                 since = now_ms()
                 if what == "join":
                     workers.append(Worker(broker))
-                    share = "csstream_partitions", PARTITIONS // 2, 60.0, 'state="ready"'
-                    await asyncio.to_thread(workers[-1].until, *share)
+                    await ready(workers[-1], PARTITIONS // 2)
                 else:
                     leaving = workers.pop()
                     ways = {"leave": leaving.end, "kill": leaving.kill, "lose": leaving.lose}
                     await asyncio.to_thread(ways[what])
-                await asyncio.sleep(12)
+                    await ready(first, PARTITIONS)
+                await asyncio.sleep(3)
                 silences = sorted(facts.silences(since).values())
                 print(f"{rate:,} records/s: {what}: longest silence of a partition, ms: {silences}")
                 worst[what] = max(worst.get(what, 0), silences[-1])
@@ -197,6 +197,11 @@ async def disturbed(broker: str, rate: int, kills: int) -> None:
         load.end()
         for worker in workers:
             worker.end()
+
+
+async def ready(worker: Worker, partitions: int) -> None:
+    """Wait until a worker has so many partitions at work."""
+    await asyncio.to_thread(worker.until, "csstream_partitions", partitions, 60.0, 'state="ready"')
 
 
 def backlog(customers: int, messages: int) -> Iterator[tuple[bytes, bytes]]:
