@@ -533,6 +533,8 @@ class Shop:
                 before,
                 strict=True,
             ):
+                if start == old == len(samples):
+                    continue  # the last row is as it was
                 for chunk in range(start // SAMPLES_A_ROW, -(-max(len(samples), old) // SAMPLES_A_ROW)):
                     part = samples[chunk * SAMPLES_A_ROW : (chunk + 1) * SAMPLES_A_ROW]
                     if part or chunk * SAMPLES_A_ROW < old:

@@ -3,7 +3,7 @@
 import pytest
 
 from csstream.core.engine import Engine
-from csstream.core.rows import ChapterRow, encode_event, encode_key
+from csstream.core.rows import ChapterRow, encode_event, encode_key, family_of
 from csstream.core.seen import Seen
 from csstream.events import decode
 from csstream.policy import load
@@ -48,6 +48,16 @@ def test_chapters_are_read_one_with_an_event_and_until_then_anything_may_be_know
     later = now + 1_000
     assert [seen.perhaps("c", f"new{n}", later, later) for n in range(5)] == [True, True, True, False, False]
     assert all(seen.perhaps("c", name, later, later) for name in ("m0", "m1", "m2", "new0", "new4"))
+
+
+def test_response_times_are_written_where_there_is_a_new_one() -> None:
+    engine, written = Engine(HANDBOOK), []
+    said = ("10:00:00 c>A", "10:00:05 A human", "10:00:09 A human", "10:01:00 c>A", "10:01:07 A human")
+    for record in records_of(chat(*said)):
+        engine.apply([record])
+        engine.advance()
+        written.append({family_of(key) for key in engine.take_step().rows} >= {"day", "samples"})
+    assert written == [False, True, False, False, True]
 
 
 def test_a_row_of_an_unknown_family_is_not_passed_over() -> None:
