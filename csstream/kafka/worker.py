@@ -203,6 +203,7 @@ class Worker:
             partition.gather_s = min(max(GATHER_S[0], len(numbers) / TRANSACTIONS), GATHER_S[1])
             partition.runner.board_share = BOARD_SHARE / len(numbers)
         self._joined = True
+        self.exporter.tell()  # who we are in the group, should we die in the next second
         for partition in kept:
             partition.keep()
         await self._close(gone)
