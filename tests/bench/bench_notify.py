@@ -64,7 +64,8 @@ def notifier(broker: str, folder: Path, url: str, *more: str) -> "subprocess.Pop
 
 def mean_ms(worker: Worker, histogram: str) -> float:
     """The mean of a histogram of a worker."""
-    return 1000 * worker.total(f"csstream_{histogram}_sum") / worker.total(f"csstream_{histogram}_count")
+    count = worker.total(f"csstream_{histogram}_count")
+    return 1000 * worker.total(f"csstream_{histogram}_sum") / max(1.0, count)
 
 
 async def told(broker: str, folder: Path, rate: int, seconds: float, settle: str) -> None:
