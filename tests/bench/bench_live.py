@@ -179,15 +179,15 @@ async def disturbed(broker: str, rate: int, kills: int) -> None:
             await asyncio.sleep(8)
             worst: dict[str, int] = {}
             for what in ("join", "leave", *("join", "kill", "join", "lose") * kills):
-                since = now_ms()
+                since, loaded = now_ms(), len(first.loads())
                 if what == "join":
                     workers.append(Worker(broker))
-                    await ready(workers[-1], PARTITIONS // 2)
+                    await loads(workers[-1], PARTITIONS // 2)
                 else:
                     leaving = workers.pop()
                     ways = {"leave": leaving.end, "kill": leaving.kill, "lose": leaving.lose}
                     await asyncio.to_thread(ways[what])
-                    await ready(first, PARTITIONS)
+                    await loads(first, loaded + PARTITIONS // 2)
                 await asyncio.sleep(3)
                 silences = sorted(facts.silences(since).values())
                 print(f"{rate:,} records/s: {what}: longest silence of a partition, ms: {silences}")
@@ -197,6 +197,13 @@ async def disturbed(broker: str, rate: int, kills: int) -> None:
         load.end()
         for worker in workers:
             worker.end()
+
+
+async def loads(worker: Worker, times: int) -> None:
+    """Wait until a worker has taken over so many partitions so far; a scrape would cost more than this."""
+    async with asyncio.timeout(60):
+        while len(worker.loads()) < times:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.2)
 
 
 async def ready(worker: Worker, partitions: int) -> None:
