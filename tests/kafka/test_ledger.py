@@ -13,6 +13,8 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition  # type: ignore[import-untyped]
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
+from aiokafka.errors import RequestTimedOutError  # type: ignore[import-untyped]
+from aiokafka.protocol.produce import ProduceRequest  # type: ignore[import-untyped]
 
 from csstream.core import facts
 from csstream.core.engine import DeadLetter, Record, Step
@@ -172,6 +174,34 @@ async def test_a_commit_waits_for_the_broker_to_come_back_and_leaving_does_not(
         assert not batch.future._log_traceback, "asyncio writes a trace of what failed and nobody heard"
     with pytest.raises(LedgerError, match=mortal.address):
         await owner.open()
+
+
+async def test_what_is_still_under_way_when_a_ledger_is_left_ends_without_a_word(
+    keeper: KafkaKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = keeper.owner()
+    await owner.open()
+    assert owner._producer is not None
+    client, accumulator = owner._producer.client, owner._producer._message_accumulator
+    asked, answered, send = asyncio.Event(), asyncio.Event(), client.send
+
+    async def send_late(node: int, request: object, **more: object) -> object:
+        if not isinstance(request, ProduceRequest):
+            return await send(node, request, **more)
+        asked.set()
+        await answered.wait()
+        raise RequestTimedOutError
+
+    monkeypatch.setattr(client, "send", send_late)
+    committing = asyncio.create_task(owner.commit(step("f", {b"a": b"1"}), {"cs.chat": 1}))
+    await asyncio.wait_for(asked.wait(), QUICK_S)
+    under_way = [*accumulator._pending_batches]
+    assert len(under_way) == 3, "rows, a fact, a dead letter"
+    committing.cancel()
+    await owner.close()
+    answered.set()
+    for batch in under_way:
+        accumulator.reenqueue(batch)  # as a request does that is given up while it waits to be tried again
 
 
 # ---- sizes ----------------------------------------------------------------------------------------------------------

@@ -550,8 +550,9 @@ def _heard(answer: asyncio.Future[object]) -> None:
 
 
 def _give_up(producer: AIOKafkaProducer) -> None:
-    """What was not sent fails, and nobody is waiting for it to be sent."""
+    """What was not sent fails, and nobody is waiting for it to be sent; what is under way is not tried again."""
     accumulator = producer._message_accumulator
+    accumulator.reenqueue = lambda batch: None  # noqa: ARG005 - it would fail, for the batch is not known there any more
     waiters = [batch._drain_waiter for batches in accumulator._batches.values() for batch in batches]
     accumulator.fail_all(ProducerClosed())
     for waiter in waiters:
