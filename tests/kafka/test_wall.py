@@ -114,7 +114,7 @@ def test_every_wall_shows_what_a_worker_commits_and_a_dead_one_leaves_nothing_fa
             assert documents["wait", "s", "c1"]["said"][0][0] == "m1"
             assert TEXT not in json.dumps([list(documents.values()), alerts])
         fleet.write([message(3, "c1", "human")])
-        until_waiting(one, {"c2"}, 10)  # a second, and what a busy machine adds
+        until_waiting(one, {"c2"}, 5)  # a second, and what a busy machine adds
         wait_until(lambda: not alarmed(one, "wait", "warning"), 10, "the alert has ended")
 
         first.send(signal.SIGKILL)
