@@ -32,6 +32,9 @@ from tests.wall.test_page import FLAGS
 
 pytestmark = pytest.mark.slow
 
+AWAKE = ("--set", "unpaid.quiet=none")
+"""At any hour of the day orders come to be reminded of."""
+
 RARE = {
     "agent_legs_ended_total",
     "corrections_total",
@@ -88,7 +91,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, people: Receiver) -> Iterato
         assert "create" in made.run("topics")
         for name in ("worker", "notify", "gateway", "wall"):
             for _ in range(SERVICES[name].get("deploy", {}).get("replicas", 1)):
-                made.start(name)
+                made.start(name, *(AWAKE if name == "worker" else ()))
         made.start("shop", *feed())
         made.wait_until_healthy("worker", "notify", "gateway", "wall")
         yield made
@@ -136,7 +139,7 @@ def test_every_panel_shows_data(name: str, prometheus: Prometheus) -> None:
         (query, expr) for query, expr in asked if there(query.expr) and metrics_of(query.expr) <= of_the_run
     ]
     assert asked
-    # A rate needs two samples, and the chosen shop may have had its first reminder just now.
+    # A rate needs two samples of what may have begun just now.
     for query, expr in asked:
         shown = partial(prometheus.ask, expr, instant=query.instant)
         wait_for(f"{query.panel}: {expr}", shown)
@@ -181,11 +184,11 @@ def test_the_room_sees_in_its_browser_what_prometheus_knows(whole: System, prome
                 prometheus.ask(f'{name}{{shop="s01"}}')[0]["value"][1]
                 for name in ("csstream_day_waits", "csstream_day_waits_within_30")
             )
-            return shown if shown == f"{within} of {waits}" else None
+            return shown if shown == f"{within} of {waits}" != "0 of 0" else None
 
-        assert wait_for("the wall and Prometheus say the same", same, 40) != "0 of 0"
+        wait_for("the wall and Prometheus say the same", same, 40)
         assert page.locator("#longest").inner_text()
-        assert page.locator("#agents .rows > *").count() > 5
+        assert page.locator("#agents .rows > *").count() > 2, "so many have their desks at night"
         assert wait_for("who looks is counted", lambda: prometheus.ask("sum(csstream_wall_viewers) == 1"))
         browser.close()
 

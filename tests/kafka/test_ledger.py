@@ -176,8 +176,9 @@ async def test_a_commit_waits_for_the_broker_to_come_back_and_leaving_does_not(
         await owner.open()
 
 
+@pytest.mark.parametrize("back", ["after", "before"])
 async def test_what_is_still_under_way_when_a_ledger_is_left_ends_without_a_word(
-    keeper: KafkaKeeper, monkeypatch: pytest.MonkeyPatch
+    keeper: KafkaKeeper, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, back: str
 ) -> None:
     owner = keeper.owner()
     await owner.open()
@@ -197,11 +198,19 @@ async def test_what_is_still_under_way_when_a_ledger_is_left_ends_without_a_word
     await asyncio.wait_for(asked.wait(), QUICK_S)
     under_way = [*accumulator._pending_batches]
     assert len(under_way) == 3, "rows, a fact, a dead letter"
+
+    def put_back() -> None:
+        for batch in under_way:
+            accumulator.reenqueue(batch)  # as a request does that failed and is to be tried again
+
+    if back == "before":
+        put_back()
     committing.cancel()
     await owner.close()
     answered.set()
-    for batch in under_way:
-        accumulator.reenqueue(batch)  # as a request does that is given up while it waits to be tried again
+    if back == "after":
+        put_back()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 # ---- sizes ----------------------------------------------------------------------------------------------------------

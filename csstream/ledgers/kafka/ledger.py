@@ -553,7 +553,9 @@ def _give_up(producer: AIOKafkaProducer) -> None:
     """What was not sent fails, and nobody is waiting for it to be sent; what is under way is not tried again."""
     accumulator = producer._message_accumulator
     accumulator.reenqueue = lambda batch: None  # noqa: ARG005 - it would fail, for the batch is not known there any more
-    waiters = [batch._drain_waiter for batches in accumulator._batches.values() for batch in batches]
+    unsent = [batch for batches in accumulator._batches.values() for batch in batches]
+    accumulator._pending_batches.update(unsent)  # out of which takes itself each that was under way before
+    waiters = [batch._drain_waiter for batch in unsent]
     accumulator.fail_all(ProducerClosed())
     for waiter in waiters:
         if waiter.done():
