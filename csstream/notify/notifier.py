@@ -93,7 +93,10 @@ class Notifier:
         return dict(self._outbox.reads)
 
     async def take(self, source: str, read: Read, alerts: Sequence[Alert]) -> None:
-        """Take in alerts of one source, in its order, up to the position `read`; returns once that is kept."""
+        """Take in alerts of one source, in its order, up to the position `read`; returns once that is kept.
+
+        Where `run` has ended it never does: whoever started both ends this one.
+        """
         self.outbox.take(source, read, alerts, self._clock())
         kept = asyncio.get_running_loop().create_future()
         self._taken.append(kept)
@@ -112,8 +115,6 @@ class Notifier:
         finally:
             for task in self._under_way:
                 task.cancel()
-            for kept in self._taken:
-                kept.cancel()
             self._stopped.set()
 
     async def _turn(self) -> None:
@@ -123,11 +124,7 @@ class Notifier:
         self._hear()
         if not self._closing:
             outbox.advance(self._clock())
-        try:
-            await self._keep()
-        except BaseException:
-            self._taken = taken + self._taken
-            raise
+        await self._keep()
         for kept in taken:
             if not kept.done():
                 kept.set_result(None)
