@@ -68,11 +68,11 @@ class Producer:
 
     async def put(self, entries: Sequence[Entry]) -> None:
         """Write the events; returns when they are as safe as the topics are. Raises RefusedError."""
-        if self.fault is not None or self._producer is None:
-            raise AwayError(self.fault or "connecting to the broker")
+        self._at_hand()
         await self._wait_for_room()
+        producer = self._at_hand()  # another one than before the wait, or none
         self._occupy(len(entries), sum(len(entry.value) for entry in entries))
-        send = asyncio.create_task(self._send(self._producer, entries))
+        send = asyncio.create_task(self._send(producer, entries))
         self._sends.add(send)
         send.add_done_callback(self._forget)
         done, _ = await asyncio.wait([send], timeout=ingest.PATIENCE_S)
@@ -81,7 +81,14 @@ class Producer:
             raise AwayError(
                 f"{self.fault}; whether the events were written is not known: send the same again"
             )
+        if send.cancelled():  # with its producer, which another request has broken
+            raise AwayError("the connection to the broker was begun anew; send the same again")
         await send
+
+    def _at_hand(self) -> AIOKafkaProducer:
+        if self.fault is not None or self._producer is None:
+            raise AwayError(self.fault or "connecting to the broker")
+        return self._producer
 
     async def _wait_for_room(self) -> None:
         try:
@@ -116,7 +123,8 @@ class Producer:
             ]
             if failed:
                 raise failed[0]
-            self._tell(None)
+            if not self._broken.is_set():
+                self._tell(None)
         except MessageSizeTooLargeError:
             raise TooLargeError(
                 "Kafka refuses an event of this size, and others of this request may have been written: "
