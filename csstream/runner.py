@@ -74,6 +74,8 @@ class Runner:
         self._census = Census()
         self.worked_s = 0.0
         """What the core took for the last step (seconds)."""
+        self.taken = 0
+        """Records of the last step."""
         self.positions: dict[str, int] = dict.fromkeys(topics, 0)
         self.merge = Merge(topics)
         self._topics = tuple(topics)
@@ -181,6 +183,7 @@ class Runner:
         Raises `FencedError` when somebody else owns the partition, `LedgerError` when it cannot be kept.
         """
         records = self._take(limit, waive)
+        self.taken = len(records)
         if records:
             self.last = records[-1]
         try:

@@ -34,6 +34,9 @@ from csstream.runner import STEP_RECORDS, GapError, Runner
 GATHER_S = (0.02, 0.2)
 """Least and most time between two steps of a partition, where less than a full step is at hand."""
 
+FILL_S = 0.3
+"""Most time in which a step is filled, while enough for it is unread."""
+
 TRANSACTIONS = 40
 """Transactions a second that all partitions of a worker aim at together."""
 
@@ -135,6 +138,8 @@ class Partition:
         self.began_s = time.monotonic()
         """When it was assigned."""
         self._ours: set[asyncio.Task[None]] = set()
+        self._filled = asyncio.Event()
+        """A full step is at hand."""
         self._certain = asyncio.Event()
         self._certain.set()
         runner.on_step = self._heard
@@ -154,6 +159,8 @@ class Partition:
             return
         self._gaps.pop(topic, None)
         merge = self.runner.merge
+        if merge.at_hand() >= self._limit:
+            self._filled.set()
         if merge.at_hand(topic) > self._most() or merge.bytes_at_hand(topic) > FULL_BYTES:
             self.full.add(topic)
             self._source.on_buffer_full(self._places[topic])
@@ -269,9 +276,25 @@ class Partition:
                 raise self._lost
             await self._step(began_s)
             self._relieve()
-            left_s = self.gather_s - (time.monotonic() - began_s)
-            # A full step at hand gathers no more; the loop is let go all the same.
-            await asyncio.sleep(0 if self.runner.merge.at_hand() >= self._limit else max(0.0, left_s))
+            await self._gather(began_s)
+
+    async def _gather(self, began_s: float) -> None:
+        """Until a full step is at hand: for `gather_s` since the last one began; longer where enough is unread."""
+        left_s = self.gather_s - (time.monotonic() - began_s)
+        if not self.full and sum(look.lag for look in self._looks()) >= self._limit:
+            left_s = max(left_s, FILL_S)
+        if self.runner.merge.at_hand() >= self._limit or left_s <= 0:
+            await asyncio.sleep(0)  # the loop is let go all the same
+            return
+        self._filled.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left_s):
+                await self._filled.wait()
+
+    def _looks(self) -> list[Look]:
+        """What the last fetch told of its topics, as far as anything is known."""
+        looks = map(self._source.looks.get, self._places.values())
+        return [look for look in looks if look is not None]
 
     async def _step(self, began_s: float) -> None:
         wall_ms = int(time.time() * 1000)
@@ -286,7 +309,7 @@ class Partition:
         )
         self.clock_ms = now_ms if now_ms is not None else self.clock_ms
         self._timely = self._is_timely()
-        taken = at_hand - self.runner.merge.at_hand()
+        taken = self.runner.taken
         if taken > 0 or not (at_hand or any(unread.values())):
             self.applied += 1
         if done:
@@ -308,7 +331,7 @@ class Partition:
         if worked_s > STEP_S:
             self._limit = max(100, int(self._limit * STEP_S / worked_s))
         elif worked_s < STEP_S / 2 and taken >= self._limit:
-            self._limit = min(MOST_RECORDS, self._limit * 3 // 2)
+            self._limit = min(MOST_RECORDS, self._limit * 2)
 
     # ---- what is unread, and what time it is ----------------------------------------------------------------
 

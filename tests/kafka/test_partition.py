@@ -9,10 +9,11 @@ import msgspec
 import pytest
 from faust.types import TP
 
-from csstream.core.engine import Record
+from csstream.core.engine import Record, Step
 from csstream.kafka import partition as module
 from csstream.kafka.consumer import Consumer, Look, RecordList
 from csstream.kafka.partition import Counts, Partition
+from csstream.ledgers import Positions
 from csstream.ledgers.memory import MemoryLedger, Store
 from csstream.policy import load
 from csstream.runner import Runner
@@ -197,6 +198,42 @@ async def test_what_is_at_hand_is_bounded_and_read_on_at_half(
     assert stage.source.resumed == []
     await until(lambda: stage.source.resumed == [CHAT])
     assert stage.runner.merge.at_hand() == 0
+
+
+async def test_steps_grow_while_more_comes_in_than_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STEP_RECORDS", 10)
+    stage, limits = Stage(), []
+    commit = stage.runner._ledger.commit
+
+    async def commit_and_fetch(step: Step, positions: Positions) -> None:
+        await commit(step, positions)
+        limits.append(stage.partition._limit)
+        first = stage.runner.next_position("cs.chat")
+        stage.put(CHAT, *(message(n, now_ms()) for n in range(first, first + 200)))
+
+    monkeypatch.setattr(stage.runner._ledger, "commit", commit_and_fetch)
+    await until(lambda: stage.source.sought)
+    for place in (CHAT, ORDERS, AGENTS):
+        stage.source.tell(place, 0, 0)
+    stage.put(CHAT, *(message(n, now_ms()) for n in range(10)))
+    await until(lambda: len(limits) > 3)
+    await stage.partition.stop()
+    assert limits[3] > limits[0], "or a backlog is worked off in steps that cost more than they must"
+
+
+async def test_while_enough_is_unread_steps_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STEP_RECORDS", 10)
+    monkeypatch.setattr(module, "FILL_S", 5.0)
+    stage = Stage()
+    await until(lambda: stage.source.sought)
+    for place, end in ((CHAT, 100), (ORDERS, 0), (AGENTS, 0)):
+        stage.source.tell(place, 0, end)
+    for first in range(0, 60, 3):
+        stage.put(CHAT, *(message(n, now_ms()) for n in range(first, first + 3)))
+        await asyncio.sleep(2 * stage.partition.gather_s)  # as fetches come in
+    await until(lambda: stage.runner.positions["cs.chat"] >= 50)
+    await stage.partition.stop()
+    assert stage.partition.applied < 10, "20 lists make few steps"
 
 
 async def test_at_its_end_a_partition_waits_for_nobody(stage: Stage) -> None:
