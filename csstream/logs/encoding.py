@@ -2,8 +2,9 @@
 
 Exports of Chinese shops are UTF-8 or GBK, rarely marked. UTF-8 proves itself: a long GBK text is never
 valid UTF-8. So the whole file is tried as UTF-8, not a sample, as one name far down would be missed. What
-is not UTF-8 is GB18030 (which contains GBK and GB2312) if it decodes as that, else charset-normalizer
-judges. The choice is always told, and the mapping's `encoding` overrules it.
+is not UTF-8 is GB18030 (which contains GBK and GB2312) if it decodes as that, or would but for characters
+that an export cut in half and reads as Chinese; else charset-normalizer judges. The choice is always told,
+and the mapping's `encoding` overrules it.
 """
 
 import codecs
@@ -13,7 +14,7 @@ import charset_normalizer
 
 _CHUNK = 1 << 20
 _SAMPLE = 1 << 16  # bytes around the first one that is not UTF-8
-_MOSTLY = 0.1  # share of broken characters up to which a file is damaged UTF-8, not something else
+_MOSTLY = 0.1  # share of broken characters up to which a file is damaged, not in another encoding
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -66,12 +67,21 @@ def _first_break(path: Path) -> int | None:
 
 def _judge(sample: bytes) -> str:
     text = sample.decode("utf-8", "replace")
-    foreign = sum(1 for char in text if ord(char) > 0x7F)
-    if text.count("\ufffd") < _MOSTLY * foreign:
+    if text.count("\ufffd") < _MOSTLY * len(_foreign(text)):
         return "utf-8"
-    try:
-        sample.decode("gb18030")
-    except UnicodeDecodeError:
-        best = charset_normalizer.from_bytes(sample).best()
-        return best.encoding if best else "utf-8"
-    return "gb18030"
+    text = sample.decode("gb18030", "replace")
+    broken = text.count("\ufffd")
+    if not broken or (broken < _MOSTLY * len(_foreign(text)) and _is_common_chinese(text)):
+        return "gb18030"
+    best = charset_normalizer.from_bytes(sample).best()
+    return best.encoding if best else "utf-8"
+
+
+def _foreign(text: str) -> str:
+    return "".join(char for char in text if char > "\x7f")
+
+
+def _is_common_chinese(text: str) -> bool:
+    """Whether most of what is not ASCII is in GB2312: an accented letter and its neighbour, read as GBK, is not."""
+    foreign = _foreign(text)
+    return len(foreign.encode("gb2312", "ignore")) > len(foreign)  # two bytes each

@@ -19,6 +19,14 @@ from csstream.logs.mapping import Mapping, Read
 from csstream.logs.source import Source
 
 DELIMITERS = (",", "\t", ";", "|")
+_ENDS = ("\n", "\r")
+_TOO_LONG = Fault(
+    f"a line of more than {MAX_BYTES} characters", "cut it short: no event may be so large (`too_large`)"
+)
+
+
+class _TooLongError(LogError):
+    """A line that is too long to be an event; its rest has been read past, so that the next row can follow."""
 
 
 class _Lines:
@@ -51,11 +59,14 @@ class _Lines:
         if not line:
             raise StopIteration
         self.number += 1
-        if len(line) == MAX_BYTES and not line.endswith("\n"):
-            raise LogError(
+        self.kept.append(line)
+        if len(line) == MAX_BYTES and not line.endswith(_ENDS):
+            while (rest := self.peek()) and not rest.endswith(_ENDS):
+                self._ahead = ""
+            self._ahead = ""
+            raise _TooLongError(
                 f"{self._name}:{self.number}: a line of more than {MAX_BYTES} characters; is this a text file?"
             )
-        self.kept.append(line)
         return line
 
 
@@ -151,6 +162,9 @@ def _csv_rows(lines: _Lines, reader: Iterator[list[str]], width: int) -> Iterato
             cells = next(reader)
         except StopIteration:
             return
+        except _TooLongError:
+            yield line, _TOO_LONG
+            continue
         except csv.Error as error:
             yield (
                 line,
@@ -185,7 +199,11 @@ def _json_rows(
     paths = [(column, column.split(".")) for column in columns]
     while True:
         lines.kept.clear()
-        line = next(lines, None)
+        try:
+            line = next(lines, None)
+        except _TooLongError:
+            yield lines.number, _TOO_LONG
+            continue
         if line is None:
             return
         if not line.strip():

@@ -84,6 +84,58 @@ def test_a_check_lists_the_first_twenty_bad_rows_and_writes_nothing(tmp_path: Pa
     assert [bad.line for bad in result.rejects] == [*range(2, 22)]
 
 
+@pytest.mark.parametrize("rows", [1, 400])
+def test_a_character_cut_in_half_spoils_its_row_and_not_the_encoding_of_the_file(
+    tmp_path: Path, rows: int
+) -> None:
+    good = "{},2026-03-04 12:00:00,小王,七七,客服,您好，有货的，今天下单明天发\n"
+    cut = "x,2026-03-04 12:00:00,小王,,买家,有货".encode("gbk")[:-1] + b"\n"
+    path = tmp_path / "log.csv"
+    text = HEADER + "".join(good.format(n) for n in range(rows))
+    path.write_bytes(text.encode("gbk") + cut + good.format("last").encode("gbk"))
+    result, events = run(path, chat())
+    assert "gb18030" in result.encodings[str(path)]
+    assert (result.events, result.rejected, events[-1]["text"]) == (
+        rows + 1,
+        1,
+        "您好，有货的，今天下单明天发",
+    )
+    assert result.rejects[0].line == rows + 2
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "koi8-r"])
+def test_another_alphabet_is_not_taken_for_damaged_chinese(tmp_path: Path, encoding: str) -> None:
+    said = "Добрый день, подскажите пожалуйста когда будет доставлен мой заказ"
+    mapping = parse_mapping(
+        '[[event]]\ntype="message"\nts="{ts}"\nshop="s"\ncustomer="c"\nsender="customer"\ntext="{text}"',
+        "far.toml",
+    )
+    path = write(tmp_path, "ts|text\n" + f"2026-03-04T12:00:00Z|{said}\n" * 20, encoding)
+    _, events = run(path, mapping)
+    assert events[0]["text"] == said
+
+
+@pytest.mark.parametrize("length", [1_100_000, 3_000_000])
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_line_that_is_too_long_is_one_bad_row(tmp_path: Path, kind: str, length: int) -> None:
+    columns = HEADER.strip().split(",")
+    rows = [
+        [str(n), f"2026-03-04 12:00:0{n}", "b", "", "买家", "长" * size]
+        for n, size in enumerate((1, length, 1, length))
+    ]
+    if kind == "csv":
+        text = HEADER + "".join(",".join(row) + "\r\n" for row in rows)
+    else:
+        text = "".join(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows)
+    kept = io.BytesIO()
+    result, events = run(write(tmp_path, text, name=f"log.{kind}"), chat(), rejects=kept)
+    assert [event["id"] for event in events] == ["0", "2"]
+    first = 2 if kind == "csv" else 1
+    assert [bad.line for bad in result.rejects] == [first + 1, first + 3]
+    assert "more than 1048576 characters" in str(result.rejects[0])
+    assert all(len(line) < 1 << 23 for line in kept.getvalue().splitlines())
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030", "utf-16", "utf-16-le"])
 def test_the_encoding_is_found_where_the_first_chinese_text_is_far_down(
     tmp_path: Path, encoding: str
