@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, final, get_args
 
 import msgspec
@@ -250,7 +250,8 @@ def _decode_some(records: Sequence[bytes]) -> Sequence[Event | Reject]:
         events = _decode_lines(data) if fits else []
     except _UNREADABLE:
         events = []
-    if len(events) != len(records):  # a bad record, or a blank one, which is none
+    # As many events as records, but not one each: one record held two, and a blank one or a torn one none.
+    if len(events) != len(records) or not all(records) or set(map(_FIRST, records)) != _OBJECT:
         return [*map(decode, records)]
     if (
         _types(events) == {Message}
@@ -267,6 +268,7 @@ def _decode_some(records: Sequence[bytes]) -> Sequence[Event | Reject]:
 
 
 _TS, _AGENT = attrgetter("ts"), attrgetter("agent")
+_FIRST, _OBJECT = itemgetter(0), {ord("{")}
 
 
 def _types(values: Iterable[object]) -> set[type]:

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from csstream import events
 from csstream.core.canon import canonical
-from csstream.events import MAX_BYTES, MAX_TS_MS, TYPES, Event, Message, Reject, content, decode
+from csstream.events import MAX_BYTES, MAX_TS_MS, TYPES, Event, Message, Reject, content, decode, decode_many
 
 AT = 1_795_226_400_123
 """2026-11-21 10:00:00.123 at +08:00."""
@@ -519,6 +519,24 @@ def test_every_field_survives_every_odd_value() -> None:
                 judge(wire(event | {name: odd}))
                 number += 1
     assert number > 4_000
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [b"AB", b"C", b""],  # two files put together, the first without an end of line, and a blank line
+        [b"", b"AB"],
+        [b"AB", b" \t"],
+        [b"A", b"B C", b"\r", b"B"],
+        [b"A\nB", b""],
+    ],
+)
+def test_a_record_of_two_events_takes_no_other_records_place(records: list[bytes]) -> None:
+    """Many records are decoded in one call: each must come out as it does alone."""
+    for name in "ABC":
+        event = wire(QUESTION | {"id": name, "agent": "a"})
+        records = [record.replace(name.encode(), event) for record in records]
+    assert list(decode_many(records)) == [decode(record) for record in records]
 
 
 def test_thousands_of_torn_records_are_events_or_rejects() -> None:
