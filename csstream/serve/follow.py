@@ -6,10 +6,11 @@ aside with its reason.
 
 import asyncio
 import logging
+from contextlib import closing
 
 from csstream.events import TOPIC_OF, Reject, decode_many
 from csstream.serve.inbox import Inbox
-from csstream.serve.tail import Tail
+from csstream.serve.tail import FollowError, Tail
 from csstream.web.batch import Entry
 from csstream.web.ingest import AwayError
 
@@ -37,20 +38,27 @@ def entries_of(lines: list[bytes]) -> list[Entry]:
 
 
 async def follow(path: str, inbox: Inbox) -> None:
-    """Take what is in the file from where it was left, and what is written to it, until cancelled. Raises FollowError."""
+    """Take what is in the file from where it was left, and what is written to it, until cancelled.
+
+    Raises FollowError where it cannot begin; later it tries again, for events come in by other ways, too.
+    """
+    begun = False
     while True:
-        tail = Tail(path, (await inbox.places()).get(path))
         try:
-            while True:
-                cut = await asyncio.to_thread(tail.read)
-                if cut is None:
-                    await asyncio.sleep(POLL_S)
-                else:
-                    await inbox.put_patiently(entries_of(cut.lines), cut.place)
+            with closing(Tail(path, (await inbox.places()).get(path))) as tail:
+                while True:
+                    cut = await asyncio.to_thread(tail.read)
+                    begun = True
+                    if cut is None:
+                        await asyncio.sleep(POLL_S)
+                    else:
+                        await inbox.put_patiently(entries_of(cut.lines), cut.place)
         except AwayError:
             pass  # whether these lines are kept only the file of the inbox tells, once it can be read again
+        except FollowError as error:
+            if not begun:
+                raise
+            _log.warning("%s; trying again", error)
         except OSError as error:
             _log.warning("%s: %s; trying again", path, error.strerror)
-        finally:
-            tail.close()
         await asyncio.sleep(RETRY_S)

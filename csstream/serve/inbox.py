@@ -168,7 +168,6 @@ class Inbox:
 
     def _write(self, parcels: Sequence[_Parcel]) -> list[Record]:
         """One transaction. The next positions move on only when it is committed."""
-        assert self._connection is not None, "the inbox is not open"
         positions = dict(self._next)
         records = []
         for parcel in parcels:
@@ -176,7 +175,7 @@ class Inbox:
                 topic = entry.topic
                 records.append(Record(topic, 0, positions[topic], entry.value, parcel.at_ms))
                 positions[topic] += 1
-        connection = self._connection
+        connection = self._opened()
         connection.execute("begin immediate")
         connection.executemany(
             "insert into inbox (topic, position, at_ms, value) values (?, ?, ?, ?)",
@@ -225,6 +224,12 @@ class Inbox:
             )
             found += [(seq, Record(topic, 0, offset, value, at_ms)) for seq, offset, value, at_ms in rows]
         return [record for _, record in sorted(found, key=lambda pair: pair[0])]
+
+    def _opened(self) -> sqlite3.Connection:
+        """The file; after a failure it is not there until it could be opened again. Raises sqlite3.Error."""
+        if self._connection is None:
+            raise sqlite3.OperationalError("the file is not open")
+        return self._connection
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -278,13 +283,15 @@ class Inbox:
     # ---- places and keeping -----------------------------------------------------------------------------
 
     async def places(self) -> dict[str, Place]:
-        """How far each followed file was read."""
-        async with self._file:
-            return await asyncio.to_thread(self._read_places)
+        """How far each followed file was read. Raises AwayError."""
+        try:
+            async with self._file:
+                return await asyncio.to_thread(self._read_places)
+        except sqlite3.Error as error:
+            raise AwayError(f"{self.path.name}: {error}") from error
 
     def _read_places(self) -> dict[str, Place]:
-        assert self._connection is not None, "the inbox is not open"
-        rows = self._connection.execute("select path, inode, offset, head from places")
+        rows = self._opened().execute("select path, inode, offset, head from places")
         return {place.path: place for place in map(Place._make, rows)}
 
     async def sweep(self, before_ms: int) -> None:
@@ -297,9 +304,8 @@ class Inbox:
                 more = await asyncio.to_thread(self._sweep, before_ms)
 
     def _sweep(self, before_ms: int) -> bool:
-        assert self._connection is not None, "the inbox is not open"
         oldest = "select seq, at_ms from inbox order by seq limit ?"
-        done = self._connection.execute(
+        done = self._opened().execute(
             f"delete from inbox where seq in (select seq from ({oldest}) where at_ms < ?)",  # noqa: S608 - no input
             (_SWEPT_AT_ONCE, before_ms),
         )

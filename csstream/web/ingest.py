@@ -111,7 +111,7 @@ class Ingest:
                 body = await request.read()
         except TimeoutError:
             return problem(408, f"the body did not arrive within {BODY_S:.0f} s; send less at a time")
-        except web.RequestPayloadError:
+        except (web.RequestPayloadError, ConnectionError):
             return problem(400, "the body cannot be unpacked, or ended early: it is not what its headers say")
         batch = parse(body)
         if not batch.entries and not batch.faults:

@@ -184,6 +184,23 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     assert site.kept.entries == []
 
 
+async def test_a_client_that_goes_away_is_no_fault_of_the_program(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, _, port = site.address.removeprefix("http://").partition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST /v1/events HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {SECRET}\r\nContent-Length: 99\r\n\r\n"
+    writer.write(head.encode() + EVENT[:20])
+    await site.client.get(f"{site.address}/openapi.json")  # by then the body is waited for
+    writer.transport.abort()
+    for _ in range(1_000):
+        if sum(site.requests.counts.values()) == 2:
+            break
+        await asyncio.sleep(0.01)
+    assert site.requests.counts["/v1/events", "400"] == 1
+    assert "failed" not in caplog.text
+
+
 async def test_a_body_without_an_event_is_a_mistake(site: Site) -> None:
     assert (await site.post(b"\n \n"))[0].status == 400
 
