@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from csstream.core.alert import Alert
 from csstream.ledgers.kafka import Connection, UnreachableError
-from csstream.ledgers.kafka.requests import find_topics
+from csstream.ledgers.kafka.requests import Found, find_topics
 from csstream.notify.marks import Read
 from csstream.notify.notifier import Notifier
 
@@ -56,13 +56,7 @@ class Follower:
 
     async def run(self, reads: Mapping[str, Read]) -> None:
         """Follow for ever from where the notifier is. Raises `FollowError`, `UnreachableError`."""
-        async with self._connection.client("csstream-notify") as client:
-            found = (await find_topics(client, [self._topic])).get(self._topic)
-        if found is None:
-            raise FollowError(
-                f"{self._topic} is missing; make it with csstream topics --broker {self._connection.broker}"
-            )
-        self._topic_id = found.id
+        found = await self._find()
         reader = AIOKafkaConsumer(
             **self._connection.settings("csstream-notify"),
             isolation_level="read_committed",
@@ -94,6 +88,20 @@ class Follower:
             with suppress(KafkaError, TimeoutError):
                 async with asyncio.timeout(STOP_S):
                     await reader.stop()
+
+    async def _find(self) -> Found:
+        """The topic. Raises `FollowError`, `UnreachableError`."""
+        try:
+            async with self._connection.client("csstream-notify") as client:
+                found = (await find_topics(client, [self._topic])).get(self._topic)
+        except KafkaError as error:
+            raise await self._connection.refusal(error) from error
+        if found is None:
+            raise FollowError(
+                f"{self._topic} is missing; make it with csstream topics --broker {self._connection.broker}"
+            )
+        self._topic_id = found.id
+        return found
 
     async def _ask(self, reader: AIOKafkaConsumer, place: TopicPartition) -> None:
         """A consumer hears nothing where nothing is published, and nothing where no broker is; this tells which."""

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import accumulate
 from zlib import crc32
 
 from msgspec.structs import replace
@@ -58,6 +59,10 @@ ASKED_MOST_MS = 3_600_000
 
 MOST = 500
 """Alerts that one digest counts; what is beyond it is the next one's."""
+
+
+SUMMED_BYTES = 500_000
+"""Most bytes of ids that a summary speaks for: they lie in one row, and Kafka takes a record of 1 MB."""
 
 
 class _Verdict(Enum):
@@ -351,7 +356,9 @@ class Outbox:
             return None
         if box.target.most is not None:
             return self._several(found[: box.target.most], "batch", now)
-        return self._several(found[: 10 * MOST], "summary", now, summed=True)
+        sizes = accumulate(len(kept.alert.alert.encode()) for kept, _ in found)
+        most = min(10 * MOST, sum(size <= SUMMED_BYTES for size in sizes))
+        return self._several(found[:most], "summary", now, summed=True)
 
     def _refresh(self, box: _Box, now: int) -> Sending | None:
         """All that stand and were told, for a sink that forgets what it is not reminded of. No mark depends on it."""

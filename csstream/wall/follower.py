@@ -95,8 +95,11 @@ class Follower:
     async def _places(self) -> tuple[list[TopicPartition], list[TopicPartition]]:
         """All partitions of both topics."""
         names = self._scoreboard, self._alerts
-        async with self._connection.client("csstream-wall") as client:
-            found = await find_topics(client, set(names))
+        try:
+            async with self._connection.client("csstream-wall") as client:
+                found = await find_topics(client, set(names))
+        except KafkaError as error:
+            raise await self._connection.refusal(error) from error
         places: list[list[TopicPartition]] = []
         for name in names:
             if name not in found:

@@ -195,6 +195,27 @@ def test_every_shop_has_its_own_summary_also_after_a_crash() -> None:
     assert len(day.sent) == 2
 
 
+class Weighed(Day):
+    """A day that weighs its rows."""
+
+    largest = 0
+
+    def keep(self) -> None:
+        """Keep the rows that changed."""
+        super().keep()
+        self.largest = max(self.largest, *map(len, self.rows.values()), 0)
+
+
+def test_no_summary_is_larger_than_a_record_of_kafka_and_none_is_left_out() -> None:
+    day = Weighed()
+    waits = [f"{'店' * 20}|{'客' * 42}|{'m' * 60}{n}" for n in range(1_250)]
+    day.at(0, *(level(wait, over, -2_000) for wait in waits for over in (15, 30, 100, 180)))
+    day.until(20)
+    told = [message for _, _, message in day.sent]
+    assert sum(message.firing["wait"] for message in told) == 4 * len(waits)
+    assert day.largest < 900_000
+
+
 def test_a_feed_that_lags_for_good_does_not_silence_its_shop() -> None:
     day = Day()
     for n in range(60):

@@ -5,6 +5,8 @@ import email
 import email.policy
 import hashlib
 import hmac
+import io
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote
@@ -367,3 +369,32 @@ async def test_a_mail_does_not_go_where_it_may_not() -> None:
     answer = await mailed(Postbox(), allow_private=False)
     assert not answer.ok
     assert "allow_private" in answer.said
+
+
+@pytest.mark.parametrize("host", ["smtp..example.com", "x" * 70 + ".example.com"])
+async def test_a_mail_host_that_can_be_none_is_a_clear_no(host: str) -> None:
+    texts = {"host": host, "from": "csstream@example.com"}
+    answer = await Mail(settings(texts=texts, lists={"to": ("boss@example.com",)})).send(firing())
+    assert (answer.ok, answer.maybe) == (False, False)
+    assert "no connection" in answer.said
+
+
+# ---- the console --------------------------------------------------------------------------------------------------
+
+
+async def test_a_sign_that_the_terminal_does_not_know_holds_up_no_alert(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="gbk"))
+    answer = await send("console", settings(), firing(level("w", 30, agent="小美\U0001f338")))
+    assert answer.ok
+    assert "小美?" in written.getvalue().decode("gbk")
+
+
+async def test_a_closed_standard_output_is_a_clear_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    closed.close()
+    monkeypatch.setattr(sys, "stdout", closed)
+    answer = await send("console", settings())
+    assert (answer.ok, answer.maybe) == (False, False)

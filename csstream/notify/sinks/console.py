@@ -15,9 +15,12 @@ class Console:
 
     async def send(self, message: Message) -> Answer:
         """Print it."""
+        line = " | ".join(text_of(message, self._voice).whole().splitlines())
+        # A sign that the terminal does not know must not hold up what comes after it for good.
+        encoding = sys.stdout.encoding or "utf-8"
         try:
-            print(" | ".join(text_of(message, self._voice).whole().splitlines()), file=sys.stdout, flush=True)
-        except OSError as error:
+            print(line.encode(encoding, "replace").decode(encoding), flush=True)
+        except (OSError, ValueError) as error:  # a ValueError where the file object is closed
             return Answer(False, f"standard output is closed ({type(error).__name__})")
         return Answer(True, "printed")
 

@@ -48,7 +48,11 @@ class Mail:
             return Answer(False, f"no answer within {self._settings.timeout_s:g} s", maybe=delivering)
         except BlockedError as error:
             return Answer(False, str(error))
-        except (aiosmtplib.SMTPException, OSError) as error:
+        except (
+            aiosmtplib.SMTPException,
+            OSError,
+            UnicodeError,
+        ) as error:  # UnicodeError: a host that is no name
             said = "the connection broke" if delivering else "no connection"
             return Answer(False, f"{said} ({type(error).__name__})", maybe=delivering)
         finally:
