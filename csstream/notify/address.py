@@ -5,12 +5,28 @@ beside us, or to the service that hands out this machine's own credentials. So w
 socket is about to connect to, looked at in that moment, whatever name, number or redirect led there.
 """
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlsplit
 
 AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[object, ...]]
+
+
+_LOOKUPS = ThreadPoolExecutor(16, "lookup")
+
+
+async def look_up(host: str, port: int, family: int = 0, flags: int = 0) -> list[AddrInfo]:
+    """Where a name leads, as `socket.getaddrinfo` has it. Raises OSError, UnicodeError.
+
+    In threads of its own: where no name server answers, each lookup holds one for half a minute, however soon it is
+    given up, and those of the event loop are wanted by what keeps events and alerts on the disk.
+    """
+    asked = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=flags)
+    return await asyncio.get_running_loop().run_in_executor(_LOOKUPS, asked)  # type: ignore[arg-type]
 
 
 class BlockedError(OSError):

@@ -7,14 +7,16 @@ that one which had gone stale is no riddle. What is said of a failure never hold
 """
 
 import email.utils
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
-from csstream.notify.address import BlockedError, socket_maker
+from csstream.notify.address import BlockedError, look_up, socket_maker
 from csstream.notify.message import Answer
 from csstream.notify.secret import Secret
 
@@ -48,7 +50,9 @@ class Poster:
             url += ("&" if "?" in url else "?") + query
         if self._session is None:
             sockets = socket_maker(allow_private=self._allow_private, plain=url.startswith("http:"))
-            connector = aiohttp.TCPConnector(force_close=True, socket_factory=sockets, use_dns_cache=False)
+            connector = aiohttp.TCPConnector(
+                force_close=True, socket_factory=sockets, use_dns_cache=False, resolver=_Names()
+            )
             tracing = aiohttp.TraceConfig()
             tracing.on_connection_create_end.append(_connected)
             self._session = aiohttp.ClientSession(
@@ -91,6 +95,25 @@ class Poster:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+class _Names(AbstractResolver):
+    """Names as `look_up` finds them."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await look_up(host, port, family, socket.AI_ADDRCONFIG)
+        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(
+                hostname=host, host=str(place[0]), port=port, family=kind, proto=protocol, flags=numeric
+            )
+            for kind, _, protocol, _, place in found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 def _judge(status: int, retry_after: str | None, body: bytes) -> Reply | Answer:

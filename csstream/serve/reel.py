@@ -8,6 +8,7 @@ import gzip
 import io
 import queue
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -97,7 +98,7 @@ class Logs:
                     if len(chunk) == CHUNK:
                         self._found.put(chunk)
                         chunk = []
-        except (OSError, EOFError, zstandard.ZstdError) as error:
+        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
             raise LogError(f"{shown}: cannot be read on ({error}); copy or unpack the file again") from None
         finally:
             if chunk:

@@ -6,7 +6,9 @@ import email.policy
 import hashlib
 import hmac
 import io
+import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote
@@ -377,6 +379,35 @@ async def test_a_mail_host_that_can_be_none_is_a_clear_no(host: str) -> None:
     answer = await Mail(settings(texts=texts, lists={"to": ("boss@example.com",)})).send(firing())
     assert (answer.ok, answer.maybe) == (False, False)
     assert "no connection" in answer.said
+
+
+# ---- names ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_name_server_that_says_nothing_holds_up_no_work_but_that_of_the_sinks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+
+    def silent(*_: object, **__: object) -> None:
+        answered.wait(30)
+        raise OSError("no name server answers")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    texts = {"host": "mail.example.com", "from": "csstream@example.com"}
+    to = settings(
+        url="https://chat.example.com/", timeout_s=0.05, texts=texts, lists={"to": ("a@example.com",)}
+    )
+    try:
+        tries = (
+            send(kind, to) for _ in range(20) for kind in ("webhook", "mail")
+        )  # more than the loop has threads
+        answers = await asyncio.gather(*tries)
+        assert not any(answer.ok or answer.maybe for answer in answers)
+        async with asyncio.timeout(5):
+            await asyncio.to_thread(int)  # so SQLite keeps what came in
+    finally:
+        answered.set()
 
 
 # ---- the console --------------------------------------------------------------------------------------------------

@@ -195,9 +195,11 @@ async def test_a_log_that_is_not_there_is_said_with_the_way_out(tmp_path: Path) 
         await played(log=str(tmp_path))
 
 
-async def test_a_broken_archive_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["cut off", "overwritten"])
+async def test_a_broken_archive_is_said(tmp_path: Path, what: str) -> None:
     whole = gzip.compress(b'{"a": 1}\n' * 1000)
-    (tmp_path / "log.gz").write_bytes(whole[:40])
+    broken = whole[:40] if what == "cut off" else whole[:12] + b"\xff" * 28 + whole[40:]
+    (tmp_path / "log.gz").write_bytes(broken)
     with pytest.raises(DemoError, match=r"log.gz: cannot be read on .*unpack the file again"):
         await played(log=str(tmp_path / "log.gz"))
 

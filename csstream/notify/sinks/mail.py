@@ -5,7 +5,6 @@ yes once it has the whole mail; where it breaks off in between nobody knows.
 """
 
 import asyncio
-import socket
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.headerregistry import Address
@@ -13,7 +12,7 @@ from email.message import EmailMessage
 
 import aiosmtplib
 
-from csstream.notify.address import BlockedError, socket_maker
+from csstream.notify.address import BlockedError, look_up, socket_maker
 from csstream.notify.message import Answer, Message
 from csstream.notify.sinks.kind import Field, Settings, SinkKind
 from csstream.notify.target import Rate
@@ -67,7 +66,7 @@ class Mail:
         loop = asyncio.get_running_loop()
         make = socket_maker(allow_private=self._settings.allow_private, plain=self._tls == "none")
         failure: OSError = OSError("no address")
-        for info in await loop.getaddrinfo(host, self._port, type=socket.SOCK_STREAM):
+        for info in await look_up(host, self._port):
             try:
                 # The address looked at is the address connected to.
                 with make(info) as own:
