@@ -22,8 +22,12 @@ MAX_BYTES = 1 << 20
 MAX_TS_MS = 253_402_300_799_999
 """Last millisecond of the year 9999: beyond it no calendar day exists."""
 
+LAST_TS_MS = 250_246_627_199_999
+"""Last millisecond of 9899, up to which something can happen: what a policy counts from it stays in the calendar."""
+
 Id = Annotated[str, Meta(min_length=1, max_length=128)]
 Time = Annotated[int, Meta(ge=0, le=MAX_TS_MS)] | str
+Instant = Annotated[int, Meta(ge=0, le=LAST_TS_MS)] | str
 
 CUSTOMER_MESSAGE, AGENT_MESSAGE, ORDER, TRANSFER, SESSION, OTHER = range(6)
 """Ranks of the canonical order `(ts, rank, id)` of SPEC 3."""
@@ -36,7 +40,7 @@ class Record(Struct, kw_only=True, tag_field="type"):
     """What all events share (SPEC 1). `ts` is epoch milliseconds once decoded."""
 
     id: Id
-    ts: Time
+    ts: Instant
     shop: Id
     v: Literal[1] = 1
 
@@ -160,7 +164,7 @@ class Shift(OfAgent, tag="shift", kw_only=True):
     """An agent's rostered shift, from `start` to `end` (epoch milliseconds once decoded)."""
 
     shift: Id
-    start: Time
+    start: Instant
     end: Time
     group: str | None = None
     duty: bool | None = False
@@ -193,6 +197,8 @@ _TIMES: dict[type[Record], tuple[str, ...]] = {
     Shift: ("start", "end"),
     Profile: ("valid_from",),
 }
+_HAPPENS = ("ts", "start")
+"""Times at which something happens, up to `LAST_TS_MS`; others may say that something never ends."""
 
 
 @final
@@ -283,7 +289,7 @@ def _check(event: Event) -> Reject | None:
             value = getattr(event, name)
             if type(value) is str:
                 ms = _epoch_ms(value)
-                if ms is None:
+                if ms is None or (ms > LAST_TS_MS and name in _HAPPENS):
                     return _bad_time(name, value)
                 setattr(event, name, ms)
     if cls is Message:
@@ -398,7 +404,7 @@ def _bad_time(name: str, value: object) -> Reject:
     return Reject(
         f"bad:{name}",
         f"field `{name}`: {_shown(value)}; send epoch milliseconds or RFC 3339 with an offset, "
-        "like 2026-11-21T10:00:00.123+08:00",
+        "like 2026-11-21T10:00:00.123+08:00" + (", of the years 1970 to 9899" if name in _HAPPENS else ""),
     )
 
 

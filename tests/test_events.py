@@ -14,7 +14,18 @@ from msgspec import UNSET
 
 from csstream import events
 from csstream.core.canon import canonical
-from csstream.events import MAX_BYTES, MAX_TS_MS, TYPES, Event, Message, Reject, content, decode, decode_many
+from csstream.events import (
+    LAST_TS_MS,
+    MAX_BYTES,
+    MAX_TS_MS,
+    TYPES,
+    Event,
+    Message,
+    Reject,
+    content,
+    decode,
+    decode_many,
+)
 
 AT = 1_795_226_400_123
 """2026-11-21 10:00:00.123 at +08:00."""
@@ -207,7 +218,7 @@ def test_an_absent_version_is_the_first() -> None:
         ("2026-11-21T02:00:00Z", AT - 123),
         ("1970-01-01T00:00:00Z", 0),
         ("1970-01-01T00:00:00-00:00", 0),
-        ("9999-12-31T23:59:59.999Z", MAX_TS_MS),
+        ("9899-12-31T23:59:59.999Z", LAST_TS_MS),
         ("2024-02-29T00:00:00Z", 1_709_164_800_000),
     ],
 )
@@ -241,10 +252,22 @@ def test_what_is_no_instant_is_refused(wrong: object) -> None:
         assert reason(FULL["order"] | {"pay_deadline": wrong}) == "bad:pay_deadline"
 
 
+@pytest.mark.parametrize("never", ["9999-12-31T23:59:59.999Z", MAX_TS_MS, LAST_TS_MS + 1])
+def test_never_as_databases_write_it_may_end_something_and_is_no_time_at_which_it_happens(
+    never: object,
+) -> None:
+    """Nothing can be counted on from the last days of the calendar: such an event would end the run."""
+    for kind, field in (("message", "ts"), ("order", "ts"), ("shift", "start")):
+        event = FULL[kind] | ({"end": never} if kind == "shift" else {})
+        assert reason(event | {field: never}) == f"bad:{field}"
+    for kind, field in (("order", "pay_deadline"), ("shift", "end"), ("profile", "valid_from")):
+        assert getattr(accepted(FULL[kind] | {field: never}), field) in (MAX_TS_MS, LAST_TS_MS + 1)
+
+
 def test_written_times_are_exact() -> None:
     random = Random(11)
     for _ in range(300):
-        ms = random.randrange(MAX_TS_MS)
+        ms = random.randrange(LAST_TS_MS)
         moment = datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
         assert accepted(QUESTION | {"ts": moment.isoformat(timespec="milliseconds")}).ts == ms
 
