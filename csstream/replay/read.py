@@ -252,6 +252,7 @@ def _oversized(begun: bytes, read: Callable[[int], bytes]) -> tuple[Oversized, b
 
 def lines_of(block: Block, block_bytes: int) -> list[bytes | Oversized]:
     """The lines of a block without their ends; blank ones are there too."""
+    bom = _BOM if block.first else b""
     if block.oversized is not None:
         return [block.oversized]
     if block.data is None and block.size > block_bytes + 2 * MAX_BYTES:
@@ -259,7 +260,10 @@ def lines_of(block: Block, block_bytes: int) -> list[bytes | Oversized]:
         with Path(block.path).open("rb", buffering=0) as file:
             file.seek(block.start)
             for lines in _whole_lines(_bounded(file, block.size), block_bytes):
-                found += [lines] if isinstance(lines, Oversized) else _split(lines)
+                if isinstance(lines, Oversized):
+                    found.append(lines)
+                else:
+                    found += _split(lines if found else lines.removeprefix(bom))
         return found
     data = block.data
     if data is None:
@@ -269,9 +273,7 @@ def lines_of(block: Block, block_bytes: int) -> list[bytes | Oversized]:
             raise ReplayError(
                 f"{block.path}: became shorter while it was read; replay it when nobody writes to it"
             )
-    if block.first:
-        data = data.removeprefix(_BOM)
-    return list(_split(data))
+    return list(_split(data.removeprefix(bom)))
 
 
 def _split(data: bytes) -> list[bytes]:

@@ -198,6 +198,13 @@ def test_each_bad_line_is_told_once_by_file_and_line_and_nothing_else_is_lost(
     assert summary.counts["blank"] == 1
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_event_even_before_a_huge_line(tmp_path: Path) -> None:
+    huge = b'{"id":"' + b"x" * (4 << 20) + b'"}\n'
+    log = file(tmp_path / "log", b"\xef\xbb\xbf" + b"".join([*LOG[:5], huge, *LOG[5:9]]))
+    summary = replayed(tmp_path / "out", log, **SMALL)
+    assert (summary.counts["accepted"], summary.dead_letters) == (9, {"too_large": 1})
+
+
 @pytest.mark.parametrize("cut", ["gz", "zst"])
 def test_a_log_that_was_cut_off_fails_the_run_and_names_the_way_out(
     cut: str, plain: Path, tmp_path: Path
