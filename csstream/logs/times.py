@@ -72,13 +72,19 @@ class TimeReader:
         if isinstance(value, date):
             return self._ms(datetime.combine(value, time()))
         text = value if isinstance(value, str) else str(value)
+        outside = None
         for reader in self._readers:
             try:
                 at = reader(text)
             except (ValueError, OverflowError, InvalidOperation):
                 continue
-            return self._ms(at) if isinstance(at, datetime) else _in_range(at)
-        raise Fault(
+            if isinstance(at, datetime):
+                return self._ms(at)
+            try:
+                return _in_range(at)
+            except Fault as fault:
+                outside = outside or fault  # milliseconds, read as seconds: perhaps a later format fits
+        raise outside or Fault(
             f"no time in the formats {', '.join(self.formats)}",
             "add its format to `times` in the mapping",
         )

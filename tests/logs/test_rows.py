@@ -103,6 +103,20 @@ def test_a_character_cut_in_half_spoils_its_row_and_not_the_encoding_of_the_file
     assert result.rejects[0].line == rows + 2
 
 
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [(b"\x1f\x8b\x08\0", "gzip -dk"), (b"\x28\xb5\x2f\xfd", "zstd -d"), (b"PK\x03\x04", "excel")],
+)
+def test_a_packed_file_is_told_from_text_and_its_bytes_stay_off_the_screen(
+    tmp_path: Path, head: bytes, says: str
+) -> None:
+    path = tmp_path / "log.csv"
+    path.write_bytes(head + b"\x1b[2J\x80\xff,\n")
+    with pytest.raises(LogError, match=says) as caught:
+        run(path, chat())
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize("encoding", ["cp1251", "koi8-r"])
 def test_another_alphabet_is_not_taken_for_damaged_chinese(tmp_path: Path, encoding: str) -> None:
     said = "Добрый день, подскажите пожалуйста когда будет доставлен мой заказ"

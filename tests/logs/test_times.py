@@ -79,6 +79,13 @@ def test_milliseconds_taken_for_seconds_are_refused_with_the_way_out() -> None:
     assert "epoch_ms" in caught.value.fix
 
 
+def test_a_log_of_seconds_and_milliseconds_is_read_where_both_are_declared() -> None:
+    reader = TimeReader(("epoch_s", "epoch_ms"), "UTC")
+    assert [reader.read(text) for text in (str(NOON_MS // 1000), str(NOON_MS))] == [NOON_MS, NOON_MS]
+    with pytest.raises(Fault, match="after 9999"):
+        reader.read("-1")
+
+
 @pytest.mark.parametrize("pattern", ["%d.%m. %H:%M", "rfc", "%Q-%Y"])
 def test_a_format_that_gives_no_instant_is_refused_before_any_row(pattern: str) -> None:
     with pytest.raises(MappingError):
