@@ -45,6 +45,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "info": "提示", "warning": "警告", "critical": "严重", "breach": "违约", "lost": "流失",
         "cleared": "已解除", "answered": "已回复", "abandoned": "顾客已离开", "expired": "已过期", "bot": "机器人已答",
         "moot": "无需回复", "void": "作废", "done": "已完成", "missed": "已错过", "paid": "已付款", "withdrawn": "已撤回",
+        "cancelled": "已取消", "closed": "已关闭", "refunded": "已退款", "confirmed": "已确认", "shipped": "已发货",
         "retracted": "已撤销（以现在所知并未发生）", "ended": "已结束", "shop": "店铺", "agent": "客服", "group": "组",
         "queue": "排队", "customer": "顾客", "since": "始于", "fired": "触发", "end": "结束", "divert": "可转给",
         "id": "编号", "repeat": "可能重复：上次发送没有得到答复", "oldest": "最早的几条", "wall": "大屏",

@@ -73,10 +73,14 @@ def made_token(path: Path) -> Bearer:
         return read_token(path)
     except OSError as error:
         raise TokenError(f"the token file {path} cannot be made: {error.strerror}") from None
-    with os.fdopen(made, "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(made, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:  # a full disk; what is left would be refused at every start from now on
+        path.unlink(missing_ok=True)
+        raise TokenError(f"the token file {path} cannot be written: {error.strerror}") from None
     return read_token(path)
 
 

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import pytest
 
 from csstream.core.alert import Alert
+from csstream.core.orders.account import STATUSES
 from csstream.notify.message import Answer, Message
 from csstream.notify.secret import Secret
 from csstream.notify.sinks import KINDS, Settings
@@ -248,6 +249,14 @@ def test_words_from_outside_can_do_nothing_in_a_message(kind: Any, language: str
     assert "javascript:" not in whole
     assert "www." not in whole
     assert all(len(line.splitlines()) <= 1 for line in (text.title, *text.lines))
+
+
+@pytest.mark.parametrize(
+    "status", [status for status in STATUSES if status != "created"] + ["confirmed", "withdrawn"]
+)
+def test_how_an_order_or_a_complaint_ended_is_said_in_chinese(status: str) -> None:
+    over = ended(level("w", 30, summary={"zh": "出事"}), 60, status)
+    assert status not in text_of(firing(over), Voice(language="zh")).title
 
 
 @pytest.mark.parametrize("kind", HTTP)

@@ -1,5 +1,7 @@
 """The token: where it comes from, and that nobody else reads it."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,19 @@ def test_a_token_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     made_token(path)
     assert path.read_text() == text
+
+
+def test_a_token_that_a_full_disk_did_not_take_is_made_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(TokenError, match="token cannot be written: No space left on device"):
+            made_token(tmp_path / "token")
+    made_token(tmp_path / "token")
 
 
 @pytest.mark.parametrize(
