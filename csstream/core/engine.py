@@ -50,7 +50,7 @@ class Record(NamedTuple):
     time_ms: int = 0
     """Time of the record in its topic, for the merge of topics; not the event's."""
     key: bytes | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 class DeadLetter(NamedTuple):

@@ -51,6 +51,9 @@ SHOW_S = 1.0
 SHARES = 0.05, 0.03
 """Most of the time that this takes, and while a partition is loaded: that one is waited for."""
 
+LATEST_S = 10.0
+"""Most time between two takings: one that a frozen machine drew out does not say how long the next one takes."""
+
 HANDOVER_S = 1.0
 """Figures of a partition are shown so long after its assignment: by then its last owner has been told."""
 
@@ -199,7 +202,7 @@ class Worker:
         for number in numbers:
             if number not in self.owned:
                 self.owned[number] = self._partition(number)
-        for partition in self.owned.values():
+            partition = self.owned[number]
             partition.gather_s = min(max(GATHER_S[0], len(numbers) / TRANSACTIONS), GATHER_S[1])
             partition.runner.board_share = BOARD_SHARE / len(numbers)
         self._joined = True
@@ -269,7 +272,7 @@ class Worker:
             self._update()
             took_s = time.monotonic() - began_s
             share = SHARES[any(partition.state == "loading" for partition in self.owned.values())]
-            await asyncio.sleep(max(SHOW_S, took_s / share) - took_s)
+            await asyncio.sleep(max(SHOW_S - took_s, min(took_s / share - took_s, LATEST_S)))
 
     @property
     def _lease_s(self) -> float:

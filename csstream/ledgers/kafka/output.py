@@ -42,13 +42,13 @@ class Output(NamedTuple):
 
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
     def size(self) -> int:
         """Bytes that it takes in a batch, at most."""
         size = len(self.key or b"") + len(self.value or b"") + RECORD_OVERHEAD
         for name, value in self.headers:
-            size += len(name) * 3 + len(value) + _HEADER_OVERHEAD
+            size += len(name) * 3 + len(value or b"") + _HEADER_OVERHEAD
         return size
 
 
@@ -73,7 +73,7 @@ def dead_letter(letter: DeadLetter, limit: int) -> Output:
     What is too large is cut: `cs-truncated` then says how many bytes the value had, `cs-sha256` what it was.
     """
     record = letter.record
-    told = [
+    told: list[tuple[str, bytes | None]] = [
         ("cs-reason", letter.reason.encode()),
         (
             "cs-error",
