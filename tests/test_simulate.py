@@ -1,17 +1,22 @@
 """The simulated shop: what demos, benchmarks and law tests rely on."""
 
+import gzip
 import os
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from click.testing import CliRunner
 
 from csstream import events as wire
+from csstream.cli import cli
 from csstream.simulate import DAY_MS, HOUR_MS, HOURLY, Plan, Wire, events, lines
 
 MIDNIGHT = 1_795_190_400_000  # 2026-11-21T00:00:00+08:00
@@ -385,3 +390,16 @@ def test_who_served_a_customer_is_named_in_the_memo_of_his_order() -> None:
             wrong += named != buyers[event["order"]]
     assert right > 50
     assert wrong < 0.15 * right
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz"])
+def test_a_pipe_is_written_to_and_stays_a_pipe(name: str, tmp_path: Path) -> None:
+    pipe = tmp_path / name
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as thread:
+        read = thread.submit(pipe.read_bytes)
+        run = CliRunner().invoke(cli, ["simulate", "--messages", "20", "--out", str(pipe)])
+        assert run.exit_code == 0, run.output
+        assert pipe.is_fifo(), "as would /dev/null have been replaced by a file"
+        data = read.result(10)
+    assert len(gzip.decompress(data) if name.endswith(".gz") else data) > 20

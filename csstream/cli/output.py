@@ -15,14 +15,16 @@ from csstream.cli.options import Failure
 
 @contextmanager
 def writing(out: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that has its name only when it is whole."""
+    """Standard output, or a file that has its name only when it is whole. A pipe or a device is simply written to."""
     if out is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     import gzip
 
-    part = out.with_name(f".{out.name}.{os.getpid()}")
+    special = out.exists() and not out.is_file()  # a pipe or a device: it is written, and stays what it is
+    whole = out if special else out.resolve()  # where a link leads to
+    part = out if special else whole.with_name(f".{whole.name}.{os.getpid()}")
     try:
         with part.open("wb") as raw:
             if out.suffix == ".gz":
@@ -30,11 +32,13 @@ def writing(out: Path | None) -> Iterator[BinaryIO]:
                     yield packed  # type: ignore[misc]  # a writable binary stream all the same
             else:
                 yield raw
-        part.replace(out)
+        if not special:
+            part.replace(whole)
     except OSError as error:
         raise Failure(f"{out}: {error.strerror}; is the folder there, and is there space?") from error
     finally:
-        part.unlink(missing_ok=True)
+        if not special:
+            part.unlink(missing_ok=True)
 
 
 def print_json(told: Any, *, err: bool = False) -> None:

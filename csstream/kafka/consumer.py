@@ -163,9 +163,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         # From here on nothing is waited for, so that lists and looks are of one instant.
         self.consumer.looks = looks = self._looks(consumer, found)
         return {
-            place: [RecordList(records, before[place], looks[place].position, round_)]
+            place: [RecordList(records, before.get(place, records[0].offset), looks[place].position, round_)]
             for place, records in found.items()
-            if place in looks and place in before
+            if place in looks
         }
 
     def _looks(self, consumer: AIOKafkaConsumer, found: Mapping[TP, Any]) -> dict[TP, Look]:

@@ -116,8 +116,10 @@ class LogStream(io.RawIOBase):
             consumer.seek(place, begin.offset)
         while await consumer.position(place) < end:
             records = (await consumer.getmany(place, timeout_ms=1_000)).get(place, ())
-            # A line ends at a newline; inside of JSON it is white space like any other.
-            lines = b"".join((r.value or b"").replace(b"\n", b" ") + b"\n" for r in records if r.offset < end)
+            # A line ends at a newline. In JSON a carriage return is as good: white space, and wrong inside of a text.
+            lines = b"".join(
+                (r.value or b"").replace(b"\n", b"\r") + b"\n" for r in records if r.offset < end
+            )
             if lines and not await asyncio.to_thread(self._tell, lines):
                 return
 

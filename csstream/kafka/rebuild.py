@@ -9,11 +9,14 @@ Each partition is fenced first, and marked as not whole until its positions are 
 reach back far enough, what began before them is not in the rows: that is told, with the day from which on they suffice.
 """
 
+import hashlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -159,12 +162,12 @@ class _Partition:
             policy, misplaced=None if shop is None else lambda s: None if s == shop else "another"
         )
         self._rows: dict[bytes, bytes | None] = {}
-        self._dead: set[tuple[str, int]] = set()
+        self._dead: dict[tuple[str, int], str] = {}
         self._since_ms: int | None = None
 
     async def rebuild(self) -> Rebuilt | None:
         """All of it; None where the partition does not have the shop."""
-        keys, kept = await self._ledger.seize()
+        keys, kept = await self._ledger.seize(some=self._shop is not None)
         async with self._reader() as reader:
             goal = await self._published(reader)
             if self._shop is not None:
@@ -175,6 +178,9 @@ class _Partition:
                 goal.positions = kept
             starts = await self._starts(reader)
             goal.reach({topic: start for topic, start in starts.items() if start})
+            ends = await self._ends(reader)
+            # What a log has lost of its end cannot be waited for; what takes its places is news.
+            goal.positions = {topic: min(at, ends[topic]) for topic, at in goal.positions.items()}
             records = await self._read(reader, goal.positions)
             self._pass_time(goal.clock_ms)
             await self._remember(reader)
@@ -186,9 +192,7 @@ class _Partition:
         rows = dict.fromkeys(keys) | self._rows
         await self._write(rows, {topic: goal.positions.get(topic, 0) for topic in self._inputs})
         whole = sum(row is not None for row in rows.values())
-        return Rebuilt(
-            self._ledger.partition, records, whole, self._since_ms if any(starts.values()) else None
-        )
+        return Rebuilt(self._ledger.partition, records, whole, self._since_ms)
 
     async def _write(self, rows: Mapping[bytes, bytes | None], positions: Mapping[str, int]) -> None:
         await self._ledger.replace({}, None)
@@ -212,12 +216,33 @@ class _Partition:
                     found.clock_ms = max(found.clock_ms or 0, int(headers[AT_CLOCK]))
         async for record in self._all(reader, outputs.dead_letters):
             headers = dict(record.headers)
+            if not headers.keys() >= {"cs-topic", "cs-partition", "cs-offset"}:
+                continue  # somebody else has written it
             topic, offset = headers["cs-topic"].decode(), int(headers["cs-offset"])
             if topic in self._inputs and int(headers["cs-partition"]) == self._ledger.partition:
-                self._dead.add((topic, offset))
-                found.reach({topic: offset + 1})
+                cut = "cs-truncated" in headers
+                self._dead[topic, offset] = headers["cs-sha256"].decode() if cut else _digest(record.value)
         found.reach(await self._shown())
+        await self._reach_dead(reader, found)
         return found
+
+    async def _reach_dead(self, reader: AIOKafkaConsumer, found: Published) -> None:
+        """A dead letter was read, and all before it; unless it was of a topic that was deleted and made anew."""
+        ends = await self._ends(reader)
+        for topic, offset in sorted(self._dead, key=itemgetter(1), reverse=True):
+            if not found.positions.get(topic, 0) <= offset < ends[topic]:
+                continue
+            place = TopicPartition(topic, self._ledger.partition)
+            reader.assign([place])
+            reader.seek(place, offset)
+            for record in (await reader.getmany(place, timeout_ms=5_000, max_records=1)).get(place, ()):
+                if self._is_dead(record):
+                    found.reach({topic: offset + 1})
+
+    def _is_dead(self, record: Record | ConsumerRecord) -> bool:
+        """Whether it was set aside; in a topic that was made anew it may be another one in its place."""
+        known = self._dead.get((record.topic, record.offset))
+        return known is not None and known == _digest(record.value)
 
     def _still(self, header: bytes) -> dict[str, int]:
         """Positions of a header, of those topics that are still the same."""
@@ -273,7 +298,7 @@ class _Partition:
                 merge.expect(place.topic, behind[place.topic])
             while taken := merge.take(TAKE):
                 number += len(taken)
-                self._engine.apply([r for r in taken if (r.topic, r.offset) not in self._dead])
+                self._engine.apply([r for r in taken if not self._is_dead(r)])
                 self._engine.advance()
                 self._take()
             if not any(behind.values()):
@@ -287,15 +312,23 @@ class _Partition:
         places = self._places()
         reader.assign(places)
         starts: dict[TopicPartition, int] = await reader.beginning_offsets(places)
-        ends = await reader.end_offsets(places)
+        ends = await self._ends(reader)
         for place in places:
-            if 0 < starts[place] < ends[place]:
+            if not starts[place]:
+                continue
+            since_ms = int(time.time() * 1000)  # a log of which nothing is left
+            if starts[place] < ends[place.topic]:
                 reader.assign([place])
                 reader.seek(place, starts[place])
                 first = (await reader.getmany(place, timeout_ms=5_000, max_records=1)).get(place, ())
-                for record in first:
-                    self._since_ms = max(self._since_ms or 0, record.timestamp)
+                since_ms = max((record.timestamp for record in first), default=since_ms)
+            self._since_ms = max(self._since_ms or 0, since_ms)
         return {place.topic: start for place, start in starts.items()}
+
+    async def _ends(self, reader: AIOKafkaConsumer) -> dict[str, int]:
+        """Where the logs end."""
+        ends = await reader.end_offsets(self._places())
+        return {place.topic: end for place, end in ends.items()}
 
     def _pass_time(self, clock_ms: int | None) -> None:
         """Let the time pass that had passed when the last step was published; its dues were published too."""
@@ -342,6 +375,10 @@ _decode = msgspec.json.Decoder(dict).decode
 
 def _record(r: ConsumerRecord) -> Record:
     return Record(r.topic, r.partition, r.offset, r.value or b"", r.timestamp, r.key, r.headers)
+
+
+def _digest(value: bytes | None) -> str:
+    return hashlib.sha256(value or b"").hexdigest()
 
 
 def _revision(before: int, told: dict[str, object]) -> int:

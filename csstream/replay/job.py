@@ -42,8 +42,9 @@ class Job:
         for name in ("workers", "block_bytes", "range_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"job.{name} is {getattr(self, name)}; give at least 1")
-        if self.inputs.count("-") > 1:
-            raise ValueError("job.inputs names `-` twice; standard input can be read once")
+        for name in ("-", *self.opened):
+            if self.inputs.count(name) > 1:
+                raise ValueError(f"job.inputs names `{name}` twice; it can be read once")
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class Source:
         self.number = number
         self.name = name
         self.shown = "<stdin>" if name == "-" else name
+        self._is_file = opened is None
         self.plain = False
         self.size: int | None = None
         self.read = 0
@@ -90,9 +91,14 @@ class Source:
             self._began = self._take(4)
         except OSError as error:
             raise ReplayError(f"{name}: {error}") from None
-        self.packed = (
-            "gzip" if self._began[:2] == b"\x1f\x8b" else "zstd" if self._began == b"\x28\xb5\x2f\xfd" else ""
-        )
+        if self._is_file:  # a driver's first record may begin with anything
+            self.packed = (
+                "gzip"
+                if self._began[:2] == b"\x1f\x8b"
+                else "zstd"
+                if self._began == b"\x28\xb5\x2f\xfd"
+                else ""
+            )
         self.plain = self.size is not None and not self.packed
 
     def _take(self, size: int) -> bytes:
@@ -112,9 +118,10 @@ class Source:
             yield from self._spans(block_bytes, numbers) if self.plain else self._stream(block_bytes, numbers)
         except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
             how = f"the {self.packed} stream is broken or cut off" if self.packed else "cannot be read on"
+            way_out = "copy the file again, or unpack what can be saved and replay that"
             raise ReplayError(
-                f"{self.shown}: {how} after {self.read} bytes ({error}); copy the file again, "
-                "or unpack what can be saved and replay that"
+                f"{self.shown}: {how} after {self.read} bytes ({error}); "
+                + (way_out if self._is_file else "run it again")
             ) from None
 
     def _spans(self, block_bytes: int, numbers: Iterator[int]) -> Iterator[Block]:
@@ -147,7 +154,7 @@ class Source:
             opened = gzip.GzipFile(fileobj=packed)
         elif self.packed == "zstd":
             opened = _Zstd(packed)
-        first = True
+        first = self._is_file
         for lines in _whole_lines(opened.read, block_bytes):
             size = lines.size if isinstance(lines, Oversized) else len(lines)
             data, large = (None, lines) if isinstance(lines, Oversized) else (lines, None)

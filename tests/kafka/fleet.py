@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition  # type: ignore[import-untyped]
-from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete  # type: ignore[import-untyped]
 from aiokafka.structs import ConsumerRecord  # type: ignore[import-untyped]
 
 from csstream.core.engine import Engine
@@ -155,6 +155,33 @@ class Fleet:
                 await answer
         finally:
             await producer.stop()
+
+    def send(self, topic: str, value: bytes, *, partition: int = 0) -> None:
+        """Write one record, whatever it is."""
+
+        async def write() -> None:
+            producer = AIOKafkaProducer(**self.connection.settings("tests"))
+            await producer.start()
+            try:
+                await producer.send_and_wait(self.topic(topic), value, partition=partition)
+            finally:
+                await producer.stop()
+
+        asyncio.run(write())
+
+    def lose(self, topic: str, *, before: int) -> None:
+        """Have the broker drop the oldest records of a topic, as it does by their age."""
+
+        async def delete() -> None:
+            admin = AIOKafkaAdminClient(**self.connection.settings("tests"))
+            await admin.start()
+            try:
+                places = [TopicPartition(self.topic(topic), number) for number in range(PARTITIONS)]
+                await admin.delete_records(dict.fromkeys(places, RecordsToDelete(before_offset=before)))
+            finally:
+                await admin.close()
+
+        asyncio.run(delete())
 
     # ---- out ------------------------------------------------------------------------------------------------
 

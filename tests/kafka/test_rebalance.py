@@ -1,11 +1,16 @@
 """What a worker does when the group decides, and how often it looks at itself, beside a group that a test plays."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
 
-from csstream.kafka import worker as module
+from csstream.core.engine import Record
+from csstream.kafka import consumer as fetching
+from csstream.kafka.consumer import ConsumerThread
 from csstream.kafka.worker import Worker, WorkerOptions
 from csstream.ledgers.kafka import Connection
 from csstream.policy import load
@@ -58,9 +63,30 @@ async def test_a_look_at_itself_that_once_took_long_does_not_put_off_the_next_fo
         raise asyncio.CancelledError
 
     monkeypatch.setattr(worker, "_update", freeze)
-    monkeypatch.setattr(module.time, "monotonic", lambda: now_s)
-    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    monkeypatch.setattr("csstream.kafka.worker.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("csstream.kafka.worker.asyncio.sleep", sleep)
     with pytest.raises(asyncio.CancelledError):
         await worker._show()
     [slept_s] = asleep
     assert slept_s <= 10, "by then a watchdog takes it for stuck, and its figures are old"
+
+
+async def test_a_list_that_came_while_the_position_was_sought_is_handed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = TP("cs.chat", 0)
+    state = SimpleNamespace(has_valid_position=False, position=0, lso=302, timestamp=1)
+
+    async def fetch(*_: object) -> dict[TP, list[Record]]:
+        state.has_valid_position, state.position = True, 302
+        return {place: [Record("cs.chat", 0, offset, b"") for offset in (300, 301)]}
+
+    monkeypatch.setattr(AIOKafkaConsumerThread, "_fetch_records", fetch)
+    monkeypatch.setattr(fetching, "_states", lambda _: [(place, state)])
+    thread = ConsumerThread.__new__(ConsumerThread)
+    thread.consumer = cast("Any", SimpleNamespace(round=1, looks={}))
+    found = await thread._fetch_records(cast("Any", None), {place})
+    [fetched] = found[place]
+    assert (fetched.begin, fetched.end) == (300, 302), (
+        "else it counts as handed on, and nobody reads it again"
+    )

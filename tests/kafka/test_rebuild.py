@@ -40,9 +40,9 @@ def rebuilt(fleet: Fleet, *options: str) -> str:
     return done[-1].log()
 
 
-def lose_rows(fleet: Fleet) -> None:
-    """Delete the tables, and make the topic anew, empty."""
-    asyncio.run(delete(fleet.connection, fleet.outputs.tables))
+def make_anew(fleet: Fleet, topic: str) -> None:
+    """Delete a topic, and make it again, empty."""
+    asyncio.run(delete(fleet.connection, topic))
 
     def made() -> bool:
         try:
@@ -67,7 +67,7 @@ def test_lost_rows_are_made_anew_and_nothing_is_published_twice(
         fleet.write(log[2_500:3_000])
         worker.kill()
         published = len(fleet.read("facts"))
-        lose_rows(fleet)
+        make_anew(fleet, fleet.outputs.tables)
         refused = fleet.start()
         wait_until(lambda: "the rows are lost" in refused.log(), 40, "a worker that refuses")
         wait_until(lambda: refused.metric("partitions", state="broken"), 30, "a broken partition")
@@ -100,6 +100,30 @@ def test_one_shop_is_made_anew_and_the_others_stay_as_they_are(broker: str, tmp_
         fleet.settle()
         assert_equals_replay(fleet)
         assert "there is no shop" in rebuild_without_workers(fleet, "--shop", "nobody")
+
+
+@pytest.mark.slow
+def test_what_was_read_of_a_topic_that_was_made_anew_does_not_count_in_the_new_one(
+    broker: str, tmp_path: Path
+) -> None:
+    log = shop_log(600)
+    broken = [b"{%d" % number for number in range(80)]
+    with Fleet(broker, tmp_path) as fleet:
+        worker = fleet.start()
+        fleet.write([*broken[:40], *log, *broken[40:]])
+        fleet.settle()
+        worker.kill()
+        make_anew(fleet, fleet.topic("chat"))
+        fleet.write(log[:300])
+        fleet.send("dead-letters", b"somebody else's")
+        assert "every figure goes on" in rebuilt(fleet), "it waits for no record that is gone"
+        again = fleet.start()
+        fleet.settle()
+        chat = len(fleet.read("chat"))
+        topic = fleet.topic("chat")
+        wait_until(
+            lambda: again.metric("events_total", topic=topic) == chat, 20, "every record of it is news"
+        )
 
 
 def rebuild_without_workers(fleet: Fleet, *options: str) -> str:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from csstream.cli import cli
 from csstream.simulate import Plan, lines
-from tests.kafka.fleet import Fleet, Process, wait_until
+from tests.kafka.fleet import PARTITIONS, Fleet, Process, wait_until
 
 OLD_MS = 1_767_225_600_000  # so old that no wall clock moves the shops (`live.within`): replay says the same
 BROKEN = (
@@ -18,6 +18,7 @@ BROKEN = (
     b"[]",
     b'{"v":9,"id":"x","type":"message"}',
     b'{"id":"y","type":"nonsense","ts":1,"shop":"s"}',
+    b'{"id":"z","type":"message","ts":1,"shop":"s","customer":"c","sender":"customer","text":"\n"}',
 )
 
 
@@ -102,6 +103,20 @@ def test_an_audit_of_a_broker_that_is_not_there_says_so(tmp_path: Path) -> None:
 def shops_shown(worker: Process) -> set[str]:
     """The shops that a worker has series of."""
     return set(re.findall(r'csstream_messages_total\{shop="([^"]+)"', worker.get("/metrics")[1]))
+
+
+def test_a_first_worker_begins_where_logs_begin_that_have_lost_their_oldest_records(
+    broker: str, tmp_path: Path
+) -> None:
+    with Fleet(broker, tmp_path) as fleet:
+        fleet.write(shop_log(2_000))
+        fleet.lose("chat", before=100)
+        worker = fleet.start()
+        fleet.settle()
+        assert_equals_replay(fleet)
+        worker.kill()
+        again = fleet.start()
+        wait_until(lambda: again.metric("partitions", state="ready") == PARTITIONS, 40, "all are ready again")
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import zstandard
@@ -234,6 +234,23 @@ def test_what_is_no_file_is_named(
         replayed(tmp_path / "out", name)
 
 
+@pytest.mark.parametrize("begin", [b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"], ids=["gzip", "zstandard"])
+def test_what_a_driver_reads_is_no_packed_file_whatever_its_first_record_is(
+    begin: bytes, tmp_path: Path
+) -> None:
+    opened = {
+        "topics": io.BytesIO(begin + b"\n" + b"\n".join(simulated(Plan(seed=1, messages=20, start_ms=0))) + b"\n")
+    }
+    summary = run(Job(("topics",), tmp_path / "out", (HANDBOOK,), opened=cast("Any", opened)))
+    assert summary.counts["accepted"] >= 20
+    assert summary.dead_letters == {"not_json": 1}
+
+
+def test_what_can_be_read_once_is_not_asked_for_twice(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="names `topics` twice"):
+        Job(("topics", "topics"), tmp_path / "out", (HANDBOOK,), opened={"topics": io.BytesIO()})
+
+
 def test_a_log_of_nothing_gives_files_of_nothing(tmp_path: Path) -> None:
     summary = replayed(tmp_path / "out", file(tmp_path / "empty", b""))
     assert summary.counts["accepted"] == 0
@@ -326,7 +343,7 @@ def test_progress_ends_at_the_whole_log(plain: Path, tmp_path: Path) -> None:
 MEASURE = """
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from csstream.policy import load
 from csstream.replay import *
 run(Job((sys.argv[1],), Path(sys.argv[2]), (load("handbook"),), 1, block_bytes=500_000, range_bytes=500_000))

@@ -135,10 +135,11 @@ class KafkaLedger:
 
     # ---- open -------------------------------------------------------------------------------------------
 
-    async def seize(self) -> tuple[set[bytes], dict[str, int]]:
+    async def seize(self, *, some: bool = False) -> tuple[set[bytes], dict[str, int]]:
         """Take the partition over to make its rows anew: their keys, and their positions as far as they can be read.
 
-        Nobody asks whether the rows fit. Raises `LedgerError`; `RefusedError` where a topic is missing.
+        Nobody asks whether the rows fit, unless only `some` are made anew and the others stay. Raises `LedgerError`;
+        `RefusedError` where a topic is missing, or another application may be at work here, which this does not fence.
         """
         await self._leave(CLOSE_S)
         try:
@@ -148,8 +149,13 @@ class KafkaLedger:
             await self._leave(CLOSE_S)
             raise self._failed("could not be opened", error) from error
         kept = rows.pop(POSITIONS, None)
-        rows.pop(META, None)
+        meta = rows.pop(META, None)
         self._kept, self._meta = {}, None
+        with suppress(msgspec.MsgspecError):
+            if meta is not None and some:
+                self._known(meta)
+            elif meta is not None:
+                self._check_owner(decode_meta(meta))
         positions = {}
         with suppress(msgspec.MsgspecError):
             for topic, place in ({} if kept is None else decode_positions(kept)).items():
@@ -170,11 +176,12 @@ class KafkaLedger:
     async def open(self) -> tuple[dict[bytes, bytes], dict[str, int]]:
         """Take the partition over: fence its earlier owner, then read all rows, and the positions.
 
+        Of an input that was never read it is where that begins, unless at 0: older records are gone by their age.
         Raises `RefusedError` where the rows do not fit the topics or this program, `LedgerError` for the rest.
         """
         await self._leave(CLOSE_S)
         try:
-            rows = await self._load()
+            rows, starts = await self._load()
         except (KafkaError, OSError, TimeoutError) as error:
             await self._leave(CLOSE_S)
             raise self._failed("could not be opened", error) from error
@@ -186,7 +193,7 @@ class KafkaLedger:
         except BaseException:
             await self._leave(CLOSE_S)
             raise
-        return rows, {topic: kept.next for topic, kept in self._kept.items()}
+        return rows, starts | {topic: kept.next for topic, kept in self._kept.items()}
 
     async def _take_over(self, reader: AIOKafkaConsumer) -> dict[bytes, bytes]:
         """Fence the earlier owner, and only then read what lies there. What can be done at once is: every wait here is
@@ -230,7 +237,7 @@ class KafkaLedger:
             for name, settings in (await read_settings(client, names)).items():
                 self._largest[name] = int(settings.get("max.message.bytes", LARGEST_BYTES))
 
-    async def _load(self) -> dict[bytes, bytes]:
+    async def _load(self) -> tuple[dict[bytes, bytes], dict[str, int]]:
         async with self._reader() as reader:
             rows = await self._take_over(reader)
             kept = rows.pop(POSITIONS, None)
@@ -240,7 +247,7 @@ class KafkaLedger:
             if kept is None:
                 await self._check_new(reader)
             await self._check_places(reader)
-        return rows
+            return rows, await self._starts(reader)
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
@@ -282,18 +289,18 @@ class KafkaLedger:
                     f"{self._place()}: the rows are of {what} {theirs}, and this csstream knows {what} {ours}; "
                     + ("run the newer csstream that wrote them" if theirs > ours else self._anew())
                 )
-        self._check_whole(meta)
+        self._check_owner(meta)
+        if meta.rebuilding:
+            raise RefusedError(
+                f"{self._place()}: rows were being made anew, and are not whole; {self._anew()}"
+            )
         return meta
 
-    def _check_whole(self, meta: Meta) -> None:
+    def _check_owner(self, meta: Meta) -> None:
         if meta.application not in ("", self._application):
             raise RefusedError(
                 f"{self._place()}: the rows are of the application {meta.application!r}, and this is "
                 f"{self._application!r}; give it topics of its own (topics.prefix), or its old name (application)"
-            )
-        if meta.rebuilding:
-            raise RefusedError(
-                f"{self._place()}: rows were being made anew, and are not whole; {self._anew()}"
             )
 
     async def _check_places(self, reader: AIOKafkaConsumer) -> None:
@@ -326,6 +333,12 @@ class KafkaLedger:
                 f"{place.topic} partition {place.partition} holds records from {start} up to {end}, and the rows of "
                 f"{self._place()} go on at {position}: {why}; {self._anew()}"
             )
+
+    async def _starts(self, reader: AIOKafkaConsumer) -> dict[str, int]:
+        """Where inputs begin of which nothing was read yet, as far as they have lost their beginning."""
+        places = [TopicPartition(topic, self.partition) for topic in self._inputs if topic not in self._kept]
+        starts = await reader.beginning_offsets(places) if places else {}
+        return {place.topic: start for place, start in starts.items() if start}
 
     # ---- commit -----------------------------------------------------------------------------------------
 
