@@ -239,7 +239,12 @@ def test_what_a_driver_reads_is_no_packed_file_whatever_its_first_record_is(
     begin: bytes, tmp_path: Path
 ) -> None:
     opened = {
-        "topics": io.BytesIO(begin + b"\n" + b"\n".join(simulated(Plan(seed=1, messages=20, start_ms=0))) + b"\n")
+        "topics": io.BytesIO(
+            begin
+            + b"\n"
+            + b"\n".join(simulated(Plan(seed=1, messages=20, start_ms=1_767_225_600_000)))
+            + b"\n"
+        )
     }
     summary = run(Job(("topics",), tmp_path / "out", (HANDBOOK,), opened=cast("Any", opened)))
     assert summary.counts["accepted"] >= 20
