@@ -69,7 +69,7 @@ def test_a_worker_publishes_what_a_replay_says_and_shows_it(broker: str, tmp_pat
         messages = {
             json.loads(line)["id"]
             for line in log
-            if b'"type":"message"' in line and b'"internal"' not in line
+            if line not in BROKEN and b'"type":"message"' in line and b'"internal"' not in line
         }
         assert worker.metric("messages_total") <= len(messages)
         assert worker.metric("partitions", state="ready") == 4
