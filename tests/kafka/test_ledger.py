@@ -369,22 +369,17 @@ async def test_rows_of_a_newer_program_are_refused(keeper: KafkaKeeper, meta: Me
         await keeper.owner().open()
 
 
-async def test_rows_of_another_application_are_not_made_anew_for_its_workers_would_not_be_fenced(
+async def test_rows_are_made_anew_only_where_their_owner_is_fenced_and_some_only_where_the_others_fit(
     keeper: KafkaKeeper,
 ) -> None:
+    for meta in (Meta(codec=CODEC + 1), Meta(rules=state.RULES + 1), Meta(rebuilding=True)):
+        await put_row(keeper, state.META, msgspec.json.encode(meta))
+        with pytest.raises(RefusedError, match="csstream"):
+            await keeper.owner().seize(some=True)
+        assert await keeper.owner().seize() == (set(), {})
     await put_row(keeper, state.META, msgspec.json.encode(Meta(application="theirs")))
     with pytest.raises(RefusedError, match=r"of the application 'theirs'.*its old name"):
         await keeper.owner().seize()
-
-
-@pytest.mark.parametrize("meta", [Meta(codec=CODEC + 1), Meta(rules=state.RULES + 1), Meta(rebuilding=True)])
-async def test_some_rows_are_made_anew_only_where_the_others_that_stay_fit(
-    keeper: KafkaKeeper, meta: Meta
-) -> None:
-    await put_row(keeper, state.META, msgspec.json.encode(meta))
-    with pytest.raises(RefusedError, match="csstream"):
-        await keeper.owner().seize(some=True)
-    assert await keeper.owner().seize() == (set(), {})
 
 
 async def test_the_rows_say_under_which_policies_they_came_about(keeper: KafkaKeeper) -> None:
