@@ -4,17 +4,20 @@ import io
 import json
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from csstream import kiosk as kiosk_program
 from csstream.exporter import Exporter, Snapshot
-from csstream.kiosk import HUNGRY_S, Kiosk, Page, Rack, Will
+from csstream.kiosk import HUNGRY_S, Front, Kiosk, Page, Rack, Will
 from tests.test_exporter import get
 
 SHOPS = Snapshot(
@@ -184,3 +187,25 @@ def test_one_that_somebody_ends_is_replaced() -> None:
         assert kiosk.process is not first
     finally:
         kiosk.stop()
+
+
+def test_a_scraper_that_gives_up_leaves_no_trace_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    front = Front(listening, lambda _: (200, b"x" * 50_000_000))
+    done = threading.Event()
+    shut = front.shutdown_request
+
+    def told(request: Any) -> None:
+        shut(request)
+        done.set()
+
+    front.shutdown_request = told  # type: ignore[method-assign]
+    threading.Thread(target=front.serve_forever, args=(0.05,), daemon=True).start()
+    with socket.create_connection(listening.getsockname()) as scraper:
+        scraper.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert scraper.recv(10)
+        scraper.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert done.wait(10)
+    front.shutdown()
+    front.server_close()
+    assert capsys.readouterr().err == ""

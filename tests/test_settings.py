@@ -134,6 +134,9 @@ def test_a_wrong_setting_is_wrong_usage() -> None:
             ["--kafka-security-protocol", "SSL", "--kafka-ca-file", "nowhere/at/all"],
             "TLS cannot be set up with",
         ),
+        (["--broker", "kafka:ninety"], "broker 'kafka:ninety' is no address: give HOST:PORT"),
+        (["--broker", "kafka:9092, :9093"], "broker ':9093' is no address"),
+        (["--broker", "kafka:90921"], "broker 'kafka:90921' is no address"),
     ],
 )
 def test_a_broker_that_cannot_be_spoken_to_as_told_is_wrong_usage(given: list[str], says: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Iterable
 
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
@@ -38,7 +39,7 @@ async def deliver(
         raise await connection.refusal(error) from error
     number = 0
     try:
-        sent = []
+        sent: deque[asyncio.Future[object]] = deque()
         for line in lines:
             event = decode(line)
             topic, key = "cs.chat", None
@@ -48,10 +49,8 @@ async def deliver(
                     await asyncio.sleep(event.ts_ms / 1000 - time.time())
             sent.append(await producer.send(prefix + topic.removeprefix("cs."), line, key=key))
             number += 1
-            if len(sent) >= _AWAITED:
-                for answer in sent:
-                    await answer
-                sent.clear()
+            while sent and (sent[0].done() or len(sent) >= _AWAITED):
+                await sent.popleft()  # a refusal is heard at once, not at the end of a day of live traffic
         for answer in sent:
             await answer
     except KafkaError as error:

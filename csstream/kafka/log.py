@@ -9,6 +9,7 @@ import asyncio
 import io
 import queue
 import threading
+import time
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]
@@ -21,6 +22,10 @@ AHEAD = 16
 
 AHEAD_OF_CLOCK_MS = 300_000
 """An event may be so far ahead of its record (SPEC 1, `future`), so reading from a time begins earlier by this."""
+
+
+SILENT_S = 60.0
+"""A broker that has given nothing for so long, where it has more, is away."""
 
 
 class LogStream(io.RawIOBase):
@@ -114,7 +119,13 @@ class LogStream(io.RawIOBase):
             await consumer.seek_to_beginning(place)
         else:
             consumer.seek(place, begin.offset)
-        while await consumer.position(place) < end:
+        since_s = time.monotonic()
+        while (at := await consumer.position(place)) < end:
+            if time.monotonic() - since_s > SILENT_S:
+                raise OSError(
+                    f"{place.topic} partition {place.partition} gives nothing from {at} on, and goes on to {end}; "
+                    "the broker is away, or a producer has left a transaction open"
+                )
             records = (await consumer.getmany(place, timeout_ms=1_000)).get(place, ())
             # A line ends at a newline. In JSON a carriage return is as good: white space, and wrong inside of a text.
             lines = b"".join(
@@ -122,6 +133,8 @@ class LogStream(io.RawIOBase):
             )
             if lines and not await asyncio.to_thread(self._tell, lines):
                 return
+            if records:
+                since_s = time.monotonic()  # now, for whoever audits may take long
 
 
 async def _numbers(consumer: AIOKafkaConsumer, topic: str) -> set[int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient  # type: ignore[import-untyped]
+from aiokafka.conn import get_ip_port_afi  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -41,6 +42,8 @@ class Connection:
     request_timeout_ms: int = 40_000
 
     def __post_init__(self) -> None:
+        for address in self.broker.split(","):
+            _check_address(address.strip())
         if self.security_protocol not in PROTOCOLS:
             raise ValueError(
                 f"security protocol {self.security_protocol!r}: choose one of {', '.join(PROTOCOLS)}"
@@ -126,6 +129,16 @@ class Connection:
             yield client
         finally:
             await client.close()
+
+
+def _check_address(address: str) -> None:
+    """Raises ValueError for what is no HOST:PORT; without a port it is Kafka's own, 9092."""
+    try:
+        host, port, _ = get_ip_port_afi(address)
+    except ValueError:
+        host, port = "", 0
+    if not host or not 0 < port < 1 << 16:
+        raise ValueError(f"broker {address!r} is no address: give HOST:PORT, several with commas")
 
 
 def hush(*, client: bool) -> None:

@@ -435,7 +435,8 @@ class KafkaLedger:
                 answer.add_done_callback(_heard)
                 sent.append((answer, batch))
         finally:
-            if sent:
+            task = asyncio.current_task()
+            if sent and not (task and task.cancelling()):  # who leaves waits for no answer
                 await asyncio.wait([answer for answer, _ in sent])
         for answer, batch in sent:
             error = answer.exception()
