@@ -176,7 +176,7 @@ def read(
 
     Raises `SettingsError` for what is unknown, cannot be read, or does not fit.
     """
-    path = config or environment.get(CONFIG)
+    path = config or environment.get(CONFIG) or None
     in_file = {} if path is None else _from_file(path)
     _refuse_misspelt(environment)
     values: dict[str, Any] = {}

@@ -13,13 +13,15 @@ from contextlib import contextmanager, suppress
 def stop_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Ctrl-C and SIGTERM ask to stop; where an event loop cannot be asked so, Ctrl-C does what it always does."""
     loop = asyncio.get_running_loop()
-    taken = []
+    taken = {}
     for number in (signal.SIGINT, signal.SIGTERM):
+        found = signal.getsignal(number)
         with suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(number, stop)
-            taken.append(number)
+            taken[number] = found
     try:
         yield
     finally:
-        for number in taken:
+        for number, found in taken.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, found)  # the loop leaves the system's own, which ends a program on the spot

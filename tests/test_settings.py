@@ -40,6 +40,7 @@ def test_a_flag_wins_over_the_environment_it_over_the_file_and_that_over_the_def
 
 def test_the_environment_names_the_file_where_no_flag_does(config: str) -> None:
     assert told(read({}, {"CSSTREAM_CONFIG": config}), "broker") == ("file:1", f"{config}: broker")
+    assert told(read({}, {"CSSTREAM_CONFIG": ""}), "broker")[1] == "default", "as a compose file leaves it"
 
 
 @pytest.mark.parametrize(

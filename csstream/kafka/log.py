@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-unt
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from csstream.ledgers.kafka import Connection
+from csstream.ledgers.kafka.requests import find_topics
 
 AHEAD = 16
 """Lists of records that are read ahead."""
@@ -87,6 +88,7 @@ class LogStream(io.RawIOBase):
         return False
 
     async def _read(self) -> None:
+        partitions = await self._partitions()
         consumer = AIOKafkaConsumer(
             **self._connection.settings("csstream-replay"),
             isolation_level="read_committed",
@@ -100,12 +102,22 @@ class LogStream(io.RawIOBase):
                 await consumer.start()
             except (KafkaError, OSError) as error:
                 raise await self._connection.refusal(error) from error
-            for topic in self._topics:
-                numbers = consumer.partitions_for_topic(topic) or await _numbers(consumer, topic)
-                for number in sorted(numbers):
-                    await self._partition(consumer, TopicPartition(topic, number))
+            for topic, number in partitions.items():
+                for place in range(number):
+                    await self._partition(consumer, TopicPartition(topic, place))
         finally:
             await consumer.stop()
+
+    async def _partitions(self) -> dict[str, int]:
+        """How many each topic has. A consumer would make a topic that is missing, where the broker lets it."""
+        async with self._connection.client("csstream-replay") as client:
+            found = await find_topics(client, self._topics)
+        for topic in self._topics:
+            if topic not in found:
+                raise OSError(
+                    f"there is no topic {topic}; name its prefix after the broker, like kafka://HOST:PORT/cs."
+                )
+        return {topic: found[topic].partitions for topic in self._topics}
 
     async def _partition(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> None:
         consumer.assign([place])
@@ -135,13 +147,3 @@ class LogStream(io.RawIOBase):
                 return
             if records:
                 since_s = time.monotonic()  # now, for whoever audits may take long
-
-
-async def _numbers(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    await consumer._client.set_topics([topic])
-    numbers: set[int] | None = consumer.partitions_for_topic(topic)
-    if not numbers:
-        raise OSError(
-            f"there is no topic {topic}; name its prefix after the broker, like kafka://HOST:PORT/cs."
-        )
-    return numbers

@@ -92,6 +92,9 @@ def assert_topics_can_be_audited(fleet: Fleet) -> None:
     run = CliRunner().invoke(cli, later)
     assert run.exit_code == 0, run.output
     assert (empty / "facts.jsonl").read_bytes() == b""
+    run = CliRunner().invoke(cli, ["replay", f"{source}typo.", "--out", str(empty)])
+    assert run.exit_code == 1
+    assert f"there is no topic {fleet.name}.typo.chat" in run.output
 
 
 def test_an_audit_of_a_broker_that_is_not_there_says_so(tmp_path: Path) -> None:
