@@ -17,7 +17,7 @@ EVERYWHERE = ("timezone", "lateness.horizon", "wait_ttl", "session_gap")
 
 DEPENDS: dict[str, tuple[str, ...]] = {
     "wait": ("effective.response", "effective.queue", "closing.words", "closing.alert", "alert.levels"),
-    "reception": ("effective.response", "closing.words"),
+    "reception": ("effective.response", "effective.queue", "closing.words"),
     "consult": ("effective.", "closing.words", "closing.in_reply_rate", "attribution."),
     "order": ("attribution.", "unpaid.", "effective.response"),
     "reminder": ("unpaid.", "attribution.", "effective.response"),

@@ -1,5 +1,7 @@
 """The messages behind a fact: the events of its customer around it, and what each did (SPEC 10, `explain`).
 
+An alert of an agent or a shop has no customer: it shows those that it names, and what agents did around it.
+
 A number on a payslip has to be shown to the person it is about. The fact names its evidence; here the log is read
 again for the customer's events from the session before it until it ends, so that one sees also what did *not* count.
 """
@@ -61,8 +63,10 @@ def explain(output: Output, name: str, logs: tuple[str, ...] = ()) -> Explanatio
         Line(event, file, number, event.id in named)
         for event, file, number in _events(logs or _inputs(output))
         if event.shop == fact["shop"]
-        and event.customer == fact["customer"]
-        and (since - AROUND_MS <= event.ts_ms <= until + AROUND_MS or event.id in named)
+        and (
+            (event.customer == fact["customer"] and since - AROUND_MS <= event.ts_ms <= until + AROUND_MS)
+            or (event.id in named and fact["customer"] in (None, event.customer))
+        )
     ]
     found.sort(key=lambda line: canonical(line.event))
     return Explanation(fact, tuple(found))

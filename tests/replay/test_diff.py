@@ -78,6 +78,14 @@ def test_a_changed_rule_is_named_where_facts_depend_on_it(tmp_path: Path) -> Non
     assert (wait.left["ms"], wait.right["ms"]) == (40_000, 5_000)
 
 
+def test_who_may_answer_in_the_queue_decides_about_receptions_too(tmp_path: Path) -> None:
+    log = written([{**ASKED, "agent": None}, {**BOT, "agent": None}, END], tmp_path / "log.jsonl")
+    replayed(tmp_path / "a", log)
+    replayed(tmp_path / "b", log, policy=with_settings(load("handbook"), ("effective.queue=human",)))
+    found = compare(Output(tmp_path / "a"), Output(tmp_path / "b"))
+    assert one(found.first, "reception").policy == ("effective.queue",)
+
+
 def test_a_fact_of_one_side_only_is_counted_on_its_side(tmp_path: Path) -> None:
     replayed(tmp_path / "a", written([ASKED, REPLY, END], tmp_path / "a.jsonl"))
     replayed(tmp_path / "b", written([ASKED, REPLY, OTHER, END], tmp_path / "b.jsonl"))
@@ -134,6 +142,18 @@ def test_an_alert_is_explained_too_and_a_moved_log_can_be_named(tmp_path: Path) 
     assert [line.event.id for line in found.lines] == ["q", "r"]
     with pytest.raises(ReplayError, match=r"log\.jsonl"):
         explain(Output(tmp_path / "a"), WAIT)
+
+
+def test_an_alert_of_an_agent_shows_the_messages_that_it_names(tmp_path: Path) -> None:
+    asked = [{**ASKED, "id": f"q{n}", "customer": f"c{n}", "ts": T + n * 1_000} for n in range(6)]
+    online = {"id": "on", "type": "presence", "ts": T - 1_000, "shop": "s", "agent": "A", "state": "online"}
+    elsewhere = {**ASKED, "id": "q0", "shop": "other"}
+    replayed(tmp_path / "a", written([*asked, online, elsewhere], tmp_path / "log.jsonl"))
+    found = explain(Output(tmp_path / "a"), f"overload|s|A|{T + 4_000}")
+    assert [(line.event.id, line.evidence) for line in found.lines] == [
+        ("on", False),
+        *((f"q{n}", True) for n in range(5)),
+    ]
 
 
 def _alert(folder: Path) -> str:
