@@ -186,8 +186,11 @@ class Runner:
         self.taken = len(records)
         if records:
             self.last = records[-1]
+        wall = now if wall is None else wall
+        if self._again:
+            now = None  # what is to be taken again may have happened before it
         try:
-            return await self._commit(records, now, now if wall is None else wall, budget, keep)
+            return await self._commit(records, now, wall, budget, keep)
         except FencedError:
             self._engine = None
             raise

@@ -78,6 +78,16 @@ def test_a_record_that_breaks_the_program_is_set_aside_and_the_others_go_on() ->
     assert runner.failed == {"internal": 2}
 
 
+@pytest.mark.usefixtures("faulty")
+def test_while_the_record_is_looked_for_nobody_is_told_of_a_wait_that_was_answered() -> None:
+    store = Store()
+    runner = opened(store)
+    feed(runner, records_of(chat(*LINES)))
+    settle(runner, at("10:05:00"))
+    assert store.dead_letters
+    assert {alert.customer for alert in store.alerts} == set()
+
+
 class Mark(list[Duty]):
     """Something of a shop that can be watched."""
 
