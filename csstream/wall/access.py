@@ -7,7 +7,6 @@ no cookies, so a foreign page cannot make a browser act for somebody.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable
 
 from aiohttp import web
@@ -18,7 +17,7 @@ LOOK, ACT = "look", "act"
 """What a caller may do: look on, or also acknowledge."""
 
 WRONG_KEYS = 10
-"""Wrong keys that one address may offer within `WRONG_S`."""
+"""Different wrong keys that one address may offer within `WRONG_S`."""
 
 WRONG_S = 60.0
 
@@ -34,7 +33,7 @@ class Access:
         """The key of the read-only link; it does not give the token away."""
         self._acting = bearer
         self._looking = None if bearer is None else Bearer(self.view_key)
-        self._wrong: dict[str, deque[float]] = {}
+        self._wrong: dict[str, dict[int, float]] = {}
 
     def allows(self, request: web.Request) -> str | None:
         """What the sender of a request may do; None: nothing."""
@@ -44,18 +43,19 @@ class Access:
 
     def tries_too_often(self, address: str) -> bool:
         """Whether an address has offered too many wrong keys of late."""
-        wrong = self._wrong.get(address)
-        if wrong is None:
-            return False
-        while wrong and wrong[0] <= self.clock() - WRONG_S:
-            wrong.popleft()
-        return len(wrong) >= WRONG_KEYS
+        since = self.clock() - WRONG_S
+        return sum(at > since for at in self._wrong.get(address, {}).values()) >= WRONG_KEYS
 
-    def was_wrong(self, address: str) -> None:
-        """An address has offered a wrong key."""
+    def was_wrong(self, address: str, key: str) -> None:
+        """An address has offered a wrong key. The screens that still offer the old one, all through one proxy maybe, do
+        not guess: a key counts once."""
         if address not in self._wrong and len(self._wrong) >= _ADDRESSES:
             self._wrong.pop(next(iter(self._wrong)))
-        self._wrong.setdefault(address, deque(maxlen=WRONG_KEYS)).append(self.clock())
+        wrong = self._wrong.setdefault(address, {})
+        wrong.pop(hash(key), None)
+        if len(wrong) >= WRONG_KEYS:
+            wrong.pop(next(iter(wrong)))
+        wrong[hash(key)] = self.clock()
 
 
 def same_origin(request: web.Request) -> bool:

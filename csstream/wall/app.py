@@ -75,7 +75,7 @@ class Wall:
         allowed = self.access.allows(request)
         if allowed is None:
             if "Authorization" in request.headers:
-                self.access.was_wrong(address)
+                self.access.was_wrong(address, request.headers["Authorization"])
             return "", problem(
                 401,
                 "open the wall by its whole link: it ends in #key=...",

@@ -102,6 +102,12 @@ async def test_who_tries_keys_is_shut_out_for_a_minute(hung: Hung) -> None:
     assert (await hung.look(Authorization=bearer(TOKEN)))[0] == 200
 
 
+async def test_screens_with_an_old_key_shut_nobody_out(hung: Hung) -> None:
+    for _ in range(5 * WRONG_KEYS):
+        assert (await hung.look(Authorization=bearer("the-key-of-yesterday")))[0] == 401
+    assert (await hung.look(Authorization=bearer(TOKEN)))[0] == 200, "behind one proxy they are one address"
+
+
 async def test_a_name_that_was_made_to_point_here_gets_nothing(hung: Hung) -> None:
     for host in ("evil.example", "evil.example:9465", "127.0.0.1.nip.example", ""):
         status, _ = await hung.look(Authorization=bearer(TOKEN), Host=host)
