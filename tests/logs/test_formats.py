@@ -3,6 +3,7 @@
 import io
 import json
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,20 @@ def test_a_shop_can_be_named_for_a_log_that_names_none() -> None:
     with resources.as_file(FOLDER.joinpath("tmall-orders.csv")) as sample:
         convert([sample], shipped("tmall-orders").with_constants(shop="my-shop"), out)
     assert {json.loads(line)["shop"] for line in out.getvalue().splitlines()} == {"my-shop"}
+
+
+@pytest.mark.parametrize(
+    "created", ["2020-2-1 9:05:03", "2020/2/1 9:05:03", "2020-02-01 09:05:03", "2020-02-01T01:05:03Z"]
+)
+def test_an_order_report_is_read_however_its_sheet_was_saved_again(created: str, tmp_path: Path) -> None:
+    """A shipped mapping cannot be edited: rows with hours of one digit would be lost to its user."""
+    log = tmp_path / "report.csv"
+    log.write_text(
+        f'总金额,退款金额,订单编号,订单付款时间,订单创建时间\n"1,234.50",,7,,{created}\n', encoding="gbk"
+    )
+    out = io.BytesIO()
+    assert convert([log], shipped("tmall-orders"), out).rejected == 0
+    assert json.loads(out.getvalue())["ts"] == 1_580_519_103_000
 
 
 def test_a_constant_that_no_event_has_is_refused() -> None:
