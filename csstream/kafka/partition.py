@@ -67,6 +67,9 @@ AGAIN_S = 2.0
 BROKEN_S = 30.0
 """Until a partition that could not be loaded, or does not fit, is tried again."""
 
+GAP_S = 2.0
+"""For so long at least a record is missing before it is taken for gone."""
+
 FENCED_S = 4.0
 """After a fence: time for the group to tell us that the partition is not ours any more."""
 
@@ -130,7 +133,8 @@ class Partition:
         self._rate = 0.0
         self.full: set[str] = set()
         """Topics that are not read on until some of what is at hand is worked off."""
-        self._gaps: dict[str, int] = {}
+        self._gaps: dict[str, tuple[int, float]] = {}
+        """By topic, the record that is missing, and since when."""
         self._lost: LostError | None = None
         self._starved_s: float | None = None
         self._waiving: frozenset[str] = frozenset()
@@ -166,13 +170,18 @@ class Partition:
             self._source.on_buffer_full(self._places[topic])
 
     def _read_again(self, topic: str, error: GapError) -> None:
-        """Lists are dropped by Faust now and then; the records are still there, unless the log begins later now."""
-        needed = self.runner.next_position(topic)
-        if self._gaps.get(topic) == needed:
+        """Lists are dropped by Faust now and then; the records are still there, unless the log begins later now.
+
+        Lists that were under way behind the one that is missing come in first.
+        """
+        needed, now_s = self.runner.next_position(topic), time.monotonic()
+        known, since_s = self._gaps.get(topic, (-1, now_s))
+        if known != needed:
+            self._gaps[topic] = needed, now_s
+            log.info("partition %d: %s; reading again", self.number, error)
+        elif now_s - since_s >= GAP_S:
             self._lost = LostError(f"partition {self.number}: {error}; records are gone unread")
             return
-        self._gaps[topic] = needed
-        log.info("partition %d: %s; reading again", self.number, error)
         self._read_from({self._places[topic]: needed})
 
     def _read_from(self, positions: Mapping[TP, int]) -> None:

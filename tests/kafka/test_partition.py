@@ -164,6 +164,7 @@ async def test_a_list_that_is_missing_is_read_again(stage: Stage) -> None:
     stage.put(CHAT, message(5, at))
     await until(lambda: len(stage.source.sought) == 2)
     assert stage.source.sought[1] == {CHAT: 1}
+    stage.put(CHAT, message(6, at))  # it was under way behind the other
     stage.put(CHAT, *(message(n, at) for n in range(1, 6)))
     await until(lambda: stage.runner.positions["cs.chat"] == 6)
     assert stage.partition.state == "ready"
@@ -178,8 +179,9 @@ async def test_offsets_without_records_are_no_gap(stage: Stage) -> None:
 
 
 async def test_records_that_are_gone_break_the_partition_and_are_named(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "GAP_S", 0.0)
     stage.put(CHAT, message(5, now_ms()))
     await until(lambda: len(stage.source.sought) == 2)
     stage.put(CHAT, message(5, now_ms()))  # the log begins there now
