@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiokafka import TopicPartition  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from csstream import __version__
@@ -315,17 +316,18 @@ class Worker:
         return [loop, group, *sights(self.owned)]
 
     def _answers(self) -> bool:
-        """Whether a broker answers a client that has nothing to do with the consumer."""
+        """Whether a broker answers a client that has nothing to do with the consumer, and what we read has leaders."""
 
-        async def ask() -> None:
+        async def ask() -> bool:
             async with asyncio.timeout(5), self.options.connection.client("csstream-watchdog") as client:
-                await client.fetch_all_metadata()
+                cluster = await client.fetch_all_metadata()
+            read = [TopicPartition(topic, number) for topic in self._inputs for number in tuple(self.owned)]
+            return -1 not in map(cluster.leader_for_partition, read)
 
         try:
-            asyncio.run(ask())
+            return asyncio.run(ask())
         except (UnreachableError, KafkaError, OSError):
             return False
-        return True
 
     def _warn(self, stuck: str | None) -> None:
         self.exporter.dead = stuck

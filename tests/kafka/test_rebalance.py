@@ -1,6 +1,8 @@
 """What a worker does when the group decides, and how often it looks at itself, beside a group that a test plays."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -36,6 +38,27 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Worker:
     worker = Worker(WorkerOptions(connection=Connection("127.0.0.1:9"), policy=load("handbook")), 4)
     monkeypatch.setattr(worker, "_update", lambda: None)
     return worker
+
+
+@pytest.mark.parametrize(("leader", "answers"), [(0, True), (-1, False)])
+def test_a_partition_without_a_leader_is_waited_for(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, leader: int, answers: bool
+) -> None:
+    """One broker of several is away: to end the process would take its other partitions with it."""
+
+    class Client:
+        async def fetch_all_metadata(self) -> Any:
+            return SimpleNamespace(
+                leader_for_partition=lambda place: leader if place == ("cs.chat", 3) else 0
+            )
+
+    @asynccontextmanager
+    async def client(*_: object) -> AsyncIterator[Client]:
+        yield Client()
+
+    monkeypatch.setattr(Connection, "client", client)
+    worker.owned[3] = cast("Any", Owned())
+    assert worker._answers() == answers
 
 
 async def test_a_worker_that_is_left_without_partitions_stands_by(worker: Worker) -> None:
