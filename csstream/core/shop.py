@@ -306,7 +306,8 @@ class Shop:
         """The next instant at which time alone changes something in this shop."""
         self._drop_stale_dues()
         due = self._dues[0][0] if self._dues else NEVER
-        return min(due, self.desk.next_due(), self._chapters_due(), self.floor.next_due())
+        # With the day its figures end, whoever shows them.
+        return min(due, self.desk.next_due(), self._chapters_due(), self.floor.next_due(), self._day.end_ms)
 
     # ---- agents -----------------------------------------------------------------------------------------
 

@@ -239,6 +239,11 @@ class Calendar:
         after = date.fromisoformat(day) + timedelta(days=1)
         return int(datetime(after.year, after.month, after.day, tzinfo=self.zone).timestamp()) * 1000
 
+    def shows(self, day: str, of_day: int) -> int:
+        """When the clock on the wall first shows a time (ms since 00:00) of a day; a time that it leaves out comes as much later."""
+        at = datetime.fromisoformat(day).replace(tzinfo=self.zone) + timedelta(milliseconds=of_day)
+        return int(at.timestamp() * 1000)
+
     def counts(self, start: int) -> bool:
         """SPEC 2, `hours`: "only waits, legs and receptions that start in them count"; half-open."""
         if self.hours is None:

@@ -235,9 +235,9 @@ class Shop:
         found = {start + ms for start in starts | shifts for ms in (0, *later)}
         day = self.calendar.day(min(starts))
         while (end := self.calendar.end(day)) <= self.clock:
-            found |= {end, *(end - 86_400_000 + mark for mark in p.midnight_at)}
+            found |= {end, *(self.calendar.shows(day, mark) for mark in p.midnight_at)}
             day = self.calendar.day(end)
-        found |= {end - 86_400_000 + mark for mark in p.midnight_at}
+        found |= {self.calendar.shows(day, mark) for mark in p.midnight_at}
         return sorted(t for t in found if min(starts) <= t < self.clock)
 
 
@@ -403,12 +403,12 @@ def midnight_alerts(shop: Shop) -> Iterator[Row]:
     for t in instants:
         day = shop.calendar.day(t)
         end_of_day = shop.calendar.end(day)
-        of_day = t - (end_of_day - 86_400_000)
+        at = {shop.calendar.shows(day, mark): mark for mark in marks}
         waits = shop.waits(t)
-        if of_day not in marks or not waits:
+        if t not in at or not waits:
             continue
-        later = [end_of_day - 86_400_000 + mark for mark in marks if mark > of_day]
-        limit = min([*later, end_of_day])
+        of_day = at[t]
+        limit = min([end_of_day, *(other for other in at if other > t)])
         end, outcome = None, None
         for after in instants:
             if after > t and end is None:

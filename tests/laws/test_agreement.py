@@ -1,13 +1,14 @@
 """The program against the oracle: two readings of the contract must agree to the last cell."""
 
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from csstream.policy import load, with_settings
-from tests.laws.logs import MIXED, logs, logs_with_copies
+from csstream.policy import Policy, load, with_settings
+from tests.laws.logs import MIXED, START_MS, logs, logs_with_copies
 from tests.laws.oracle import Audit, audit
 from tests.laws.views import ordered, program
 
@@ -60,11 +61,24 @@ POLICIES = {
     "open end": with_settings(load("handbook"), ["wait_ttl=none", "long_wait=none", "session_gap=30s"]),
 }
 
+CHANGES = (
+    ("Europe/Berlin", "2026-03-29T00:00Z"),
+    ("Europe/Berlin", "2026-10-25T00:00Z"),
+    ("Europe/Berlin", "2026-10-25T23:00Z"),
+    ("America/Havana", "2026-03-08T05:00Z"),
+    ("America/Havana", "2026-11-01T05:00Z"),
+    ("Africa/Cairo", "2026-04-23T22:00Z"),
+    ("Africa/Cairo", "2026-10-29T21:00Z"),
+    ("Australia/Lord_Howe", "2026-04-04T15:00Z"),
+)
+"""Zones, and instants about which their clocks change: at night, at midnight, so that 23:30 comes twice, by half an hour."""
 
-def assert_agree(log: list[dict[str, Any]], policy: str) -> None:
+
+def assert_agree(log: list[dict[str, Any]], policy: str | Policy) -> None:
     """Field by field, so that a failure names what differs."""
-    expected = ordered(audit(log, POLICIES[policy]))
-    found = program(log, POLICIES[policy])
+    policy = POLICIES[policy] if isinstance(policy, str) else policy
+    expected = ordered(audit(log, policy))
+    found = program(log, policy)
     for name in (f.name for f in fields(Audit)):
         assert getattr(found, name) == getattr(expected, name), name
 
@@ -91,3 +105,21 @@ def test_orders_are_read_twice_and_agree(log: Any, policy: str) -> None:
 @settings(max_examples=500, deadline=None)
 def test_orders_agree_with_copies_and_shops(log: Any, policy: str) -> None:
     assert_agree(log, policy)
+
+
+@given(
+    log=logs(kinds=MIXED),
+    policy=st.sampled_from(("handbook", "quick", "small shop")),
+    change=st.sampled_from(CHANGES),
+    before=st.integers(0, 8),
+)
+@settings(max_examples=500, deadline=None)
+def test_days_on_which_clocks_change_are_read_twice_and_agree(
+    log: Any, policy: str, change: tuple[str, str], before: int
+) -> None:
+    zone, instant = change
+    moved = int(datetime.fromisoformat(instant).timestamp() * 1000) - before * 900_000 - START_MS
+    for event in log:
+        for name in {"ts", "start", "end", "valid_from", "pay_deadline"} & event.keys():
+            event[name] += moved
+    assert_agree(log, with_settings(POLICIES[policy], [f"timezone={zone}"]))

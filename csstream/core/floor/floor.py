@@ -57,6 +57,7 @@ class Floor:
         self._on_waits = self._told("moved")
         self._on_duty = self._told("duty")
         self._on_events = self._told("heard")
+        self._on_days = self._told("begin_day")
         ages = {rule.age_ms for rule in self.agent_rules} | {rule.age_ms for rule in self.shop_rules}
         self._ages = [Ages(age_ms, scene.waits) for age_ms in sorted(ages - {0})]
         self._stirred: dict[Desk, str] = {}  # and the greatest id of the events that did it
@@ -130,7 +131,7 @@ class Floor:
             self._judge(due)
             due = self._next_due(clock)
         self._come_to(clock)
-        scene.look_ms = clock if scene.called else min(due, scene.dues[0][0])
+        scene.look_ms = clock if scene.called else min(due, scene.dues[0][0], scene.day.end_ms)
         for rule in self._on_events:
             if rule.alert is not None:
                 scene.look_ms = clock  # whatever comes in may be what it listens for
@@ -173,6 +174,10 @@ class Floor:
         due = dues[0][0]
         for ages in self._ages:
             due = min(due, ages.next_due())
+        # A day that ends while nobody waits and nothing stands that ends with it is passed over: years without an
+        # event, as one absurd date makes them, take no time.
+        if self.scene.waits or any(rule.alert is not None for rule in self._on_days):
+            due = min(due, self.scene.day.end_ms)
         return due
 
     def take_news(self) -> list[tuple[Alert, bool]]:

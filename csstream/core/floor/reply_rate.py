@@ -33,7 +33,6 @@ class ReplyRate(ShopRule):
         """Another local day: nobody has written yet."""
         self.seen.clear()
         self._left = self._replied = 0
-        self.remind(self.scene.day.end_ms)
         self.call()
 
     def see(self, view: View, t: int) -> None:
@@ -72,10 +71,7 @@ class ReplyRate(ShopRule):
         self._call_if_turned()
 
     def come(self, key: str, t: int) -> None:
-        """The day is over, or the first message of the customer `key` is as old as it takes."""
-        if not key:
-            self.call()
-            return
+        """The first message of the customer `key` is as old as it takes."""
         seen = self.seen.get(key)
         if seen is not None and seen[2] == FRESH and seen[0] + self.scene.policy.reply_rate_settle_ms <= t:
             self.seen[key] = seen[0], seen[1], LEFT
@@ -84,10 +80,9 @@ class ReplyRate(ShopRule):
 
     def real_due(self, due: int, key: str) -> int:
         """Who is answered, or has not written, is not left alone."""
-        if key:
-            seen = self.seen.get(key)
-            if seen is None or seen[2] != FRESH or seen[0] + self.scene.policy.reply_rate_settle_ms != due:
-                return NEVER
+        seen = self.seen.get(key)
+        if seen is None or seen[2] != FRESH or seen[0] + self.scene.policy.reply_rate_settle_ms != due:
+            return NEVER
         return due
 
     def kept(self) -> Any:

@@ -37,7 +37,7 @@ class ShopRule:
     # ---- what it may want to hear ------------------------------------------------------------------------
 
     def begin_day(self, t: int) -> None:
-        """A local day begins, or is entered at `t`."""
+        """A local day begins, or is entered at `t`: later than at its midnight if nobody waited and its alert did not stand."""
 
     def see(self, view: View, t: int) -> None:
         """All that is known of a customer from `t` on."""
