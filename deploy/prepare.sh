@@ -17,16 +17,22 @@ key() {
 	}
 }
 
+plain() { # an address as sed has to have it
+	printf '%s' "$1" | sed 's/[&|\\]/\\&/g'
+}
+
 key gateway-token    # whoever sends events over HTTP
 key wall-token       # whoever acknowledges alerts on the wall; the wall prints a link for those who only look
 key grafana-password # of the user admin
 
 if [ ! -s alertmanager.yml ]; then
-	sed -e "s|http://people.invalid/|${PEOPLE_URL:-http://people.invalid/}|" \
-		-e "s|http://heartbeat.invalid/|${HEARTBEAT_URL:-http://heartbeat.invalid/}|" \
+	sed -e "s|http://people.invalid/|$(plain "${PEOPLE_URL:-http://people.invalid/}")|" \
+		-e "s|http://heartbeat.invalid/|$(plain "${HEARTBEAT_URL:-http://heartbeat.invalid/}")|" \
 		../alertmanager/alertmanager.yml >alertmanager.yml
 	echo "made deploy/secrets/alertmanager.yml"
 	[ -n "${PEOPLE_URL:-}" ] || echo "nobody is called yet: name your receivers in it, or remove it and give PEOPLE_URL"
+elif [ -n "${PEOPLE_URL:-}${HEARTBEAT_URL:-}" ]; then
+	echo "deploy/secrets/alertmanager.yml is there and stays as it is: name your addresses in it, or remove it first"
 fi
 
 if [ ! -s alerts/alerts.toml ]; then

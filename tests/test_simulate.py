@@ -312,6 +312,7 @@ def test_all_reasons_for_a_transfer_occur_within_a_few_days() -> None:
         ("messages", -1),
         ("hours", -1.0),
         ("hours", float("nan")),
+        ("hours", float("inf")),
         ("customers_per_hour", 0.0),
         ("customers_per_hour", float("nan")),
     ],

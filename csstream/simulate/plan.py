@@ -3,6 +3,7 @@
 A plan holds no randomness but its seed, so that it can be written down and told again, byte for byte.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,7 +86,7 @@ class Plan:
                 raise ValueError(f"plan.{name} is {getattr(self, name)}; give milliseconds, at least 0")
         for name in ("messages", "hours"):
             limit = getattr(self, name)
-            if limit is not None and not limit >= 0:
+            if limit is not None and not 0 <= limit < math.inf:
                 raise ValueError(f"plan.{name} is {limit}; give at least 0, or None for no end")
         rate = self.customers_per_hour
         if rate is not None and not 0 < rate <= HOUR_MS:

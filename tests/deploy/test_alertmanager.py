@@ -65,6 +65,29 @@ def test_ones_own_addresses_stand_in_the_copy_that_is_used(tmp_path: Path) -> No
     assert ".invalid" not in said
 
 
+def test_an_address_stands_there_letter_by_letter_whatever_is_in_it(tmp_path: Path) -> None:
+    address = "https://people.example/call?key=a&to=b|c"
+    secrets = prepared(tmp_path, PEOPLE_URL=address, HEARTBEAT_URL="https://beat.example/?a&b")
+    said = (secrets / "alertmanager.yml").read_text("utf-8")
+    assert f'"{address}"' in said
+    assert '"https://beat.example/?a&b"' in said
+
+
+def test_addresses_that_come_too_late_are_not_passed_over_in_silence(tmp_path: Path) -> None:
+    secrets = prepared(tmp_path)
+    first = (secrets / "alertmanager.yml").read_text("utf-8")
+    again = subprocess.run(
+        ["sh", tmp_path / "deploy/prepare.sh"],
+        env=os.environ | {"PEOPLE_URL": "https://people.example/"},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (secrets / "alertmanager.yml").read_text("utf-8") == first
+    assert "stays as it is" in again.stdout
+
+
 def test_keys_are_made_once_differ_and_are_nobodys_to_enter(tmp_path: Path) -> None:
     secrets = prepared(tmp_path)
     keys = ("gateway-token", "wall-token", "grafana-password")

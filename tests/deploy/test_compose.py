@@ -110,6 +110,17 @@ def test_a_service_of_ours_runs_a_command_there_is(name: str) -> None:
     takes(OURS[name]["command"])
 
 
+@pytest.mark.parametrize("page", ["OPERATING.md", "RUNBOOK.md"])
+def test_what_the_pages_run_in_a_container_is_a_command_there_is(page: str) -> None:
+    said = (DEPLOY / page).read_text("utf-8")
+    found = re.findall(r"docker compose run --rm (\w+) ([^`\n]+)", said)
+    assert found
+    for service, words in found:
+        assert service in OURS
+        if words != "...":
+            takes(words.split())
+
+
 def test_the_topics_are_made_with_the_partitions_that_csstream_has_by_default() -> None:
     assert OURS["topics"]["command"] == ["topics", "--partitions", str(PARTITIONS)]
 
