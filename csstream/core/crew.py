@@ -5,7 +5,7 @@ agent's own topic brings later changes nothing that was decided before its time.
 ask this one class; they differ only in how the events come in, and in what they still keep.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from csstream.core.calendar import Calendar
@@ -127,3 +127,21 @@ def version(event: Shift) -> Duty:
     assert isinstance(event.start, int)
     assert isinstance(event.end, int)
     return Duty(event.ts_ms, event.id, event.start, event.end, bool(event.duty))
+
+
+def without_repeats(profiles: Sequence[Known], sure_ms: int) -> list[Known]:
+    """Profiles, ascending, without those between two that say the same; nothing older than `sure_ms` comes in any more.
+
+    The second has to be in force by then: what comes in may be valid from long ago, and then supersedes the first one.
+    """
+    kept: list[Known] = []
+    for found, after in zip(profiles, [*profiles[1:], None], strict=False):
+        if (
+            not kept
+            or after is None
+            or max(after.valid_ms, after.ts) >= sure_ms
+            or not kept[-1][3:] == found[3:] == after[3:]
+            or kept[-1].ts > found.ts
+        ):
+            kept.append(found)
+    return kept

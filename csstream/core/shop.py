@@ -17,7 +17,7 @@ from csstream.core.changes import Change as FloorChange
 from csstream.core.changes import View, instant, of_agent
 from csstream.core.chapters import Chapters, chapter_name
 from csstream.core.conversation import NEVER, Concluded, Rules
-from csstream.core.crew import Crew, known, version
+from csstream.core.crew import Crew, known, version, without_repeats
 from csstream.core.customer import (
     APPLIED,
     CONFLICT,
@@ -55,8 +55,8 @@ from csstream.events import Event, Presence, Profile, Shift, content
 ENDS_LATER_MS = 3_600_000
 """How long chapters stay beyond their time, so that they end, and customers are trimmed, in bunches."""
 
-REMEMBERED_PROFILES = 8
-"""Profiles kept of an agent: enough for what lateness can still need."""
+REMEMBERED_PROFILES = 64
+"""Profiles kept of an agent that say something of their own: enough for what lateness can still need."""
 
 Changes = dict[Key, object]
 """Rows by key; None ends a row."""
@@ -342,13 +342,26 @@ class Shop:
         return result
 
     def _learn_of_agent(self, event: Profile | Shift, agent: AgentRow) -> None:
-        if isinstance(event, Profile):
-            agent.profiles = sorted([*agent.profiles, known(event)])[-REMEMBERED_PROFILES:]
-        else:
-            agent.shifts.append((event.shift, version(event)))
-            limit = self.row.settled_ms - 2 * self._kept_ms - self.rules.terms.lost_after
-            agent.shifts = [shift for shift in agent.shifts if shift[1].end >= limit]
+        # Whoever says the same every hour is remembered as one who said it once; what is kept here, no more and no
+        # less, is known after a restart.
+        sure_ms = agent.newest_ms - self.rules.policy.lateness_horizon_ms
         self.crew.hear((event,))
+        if isinstance(event, Profile):
+            profiles = without_repeats(sorted([*agent.profiles, known(event)]), sure_ms)
+            agent.profiles = profiles[-REMEMBERED_PROFILES:]
+            self.crew.profiles[event.agent] = [*agent.profiles]
+        else:
+            name = event.shift
+            own = sorted([version(event), *(found for shift, found in agent.shifts if shift == name)])
+            own = [
+                found
+                for before, found in zip([None, *own], own, strict=False)
+                if before is None or found.ts >= sure_ms or found[2:] != before[2:]
+            ]
+            limit = self.row.settled_ms - 2 * self._kept_ms - self.rules.terms.lost_after
+            shifts = [shift for shift in agent.shifts if shift[0] != name] + [(name, found) for found in own]
+            agent.shifts = [shift for shift in shifts if shift[1].end >= limit]
+            self.crew.shifts[event.agent, name] = own
 
     def _take_back(self, name: str, agent: AgentRow, event_id: str, ts: int) -> None:
         """Forget one event about an agent: another copy of it stands."""
