@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
+from click.testing import CliRunner
 
+from csstream.cli import cli
 from csstream.kafka.partitioner import misplaced, place
 from csstream.ledgers.kafka import Connection
 from tests.kafka.fleet import PARTITIONS, Fleet, wait_until
+from tests.kafka.test_fetched import NAME, PLACEHOLDER, spoilt
+from tests.kafka.test_rebuild import rebuilt
 from tests.kafka.test_worker import OLD_MS, assert_equals_replay, shop_log
 
 
@@ -119,6 +123,41 @@ def test_what_an_aborted_transaction_wrote_is_never_counted(broker: str, tmp_pat
         worker.kill()
         again = fleet.start()
         wait_until(lambda: again.metric("messages_total") == 2, 40, "the same after a restart")
+
+
+def test_names_of_headers_that_are_no_text_stop_neither_a_worker_nor_an_audit_nor_a_rebuild(
+    broker: str, tmp_path: Path
+) -> None:
+    """librdkafka takes any bytes for a name, and so do brokers."""
+    with Fleet(broker, tmp_path) as fleet:
+        at = place("murmur2", "s01", PARTITIONS)
+
+        async def write() -> None:
+            producer = AIOKafkaProducer(**fleet.connection.settings("tests"))
+            await producer.start()
+            batch = producer.create_batch()
+            values = message(1), b"{", message(2)
+            for value in values:
+                batch.append(key=b"s01", value=value, timestamp=None, headers=[(PLACEHOLDER, b"1")])
+            batch._buffer = spoilt(bytes(batch._build()))
+            await (await producer.send_batch(batch, fleet.topic("chat"), partition=at))
+            await producer.stop()
+
+        worker = fleet.start()
+        wait_until(worker.owns, 40, "a worker at work")
+        asyncio.run(write())
+        asyncio.run(produce(fleet.connection, [(fleet.topic("chat"), at, message(3))]))
+        fleet.settle()
+        wait_until(lambda: worker.metric("messages_total") == 3, 30, "figures, which may be a second old")
+        [letter] = fleet.read("dead-letters")
+        assert (NAME, b"1") in letter.headers
+        source, out = f"kafka://{broker}/{fleet.name}.", tmp_path / "audit"
+        run = CliRunner().invoke(cli, ["replay", source, "--out", str(out), "--workers", "1"])
+        assert run.exit_code == 0, run.output
+        assert "4 events" in run.output
+        worker.send(signal.SIGTERM)
+        assert worker.wait(10) == 0
+        assert "every figure goes on" in rebuilt(fleet)
 
 
 def test_a_record_on_a_partition_that_is_not_its_shops_is_set_aside_with_the_way_out(
