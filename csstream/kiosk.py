@@ -12,6 +12,7 @@ This file is also the program of that process; it stands on the standard library
 """
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -31,6 +32,8 @@ BEAT_S = 1.0
 
 HUNGRY_S = 10.0
 """What was fed longer ago is no answer any more."""
+
+log = logging.getLogger(__name__)
 
 
 class Page(NamedTuple):
@@ -156,17 +159,24 @@ class Kiosk:
             self.process.stdin.close()
 
     def _feed(self) -> None:
-        last = None
+        last, failing = None, False
         while not self._stopped.is_set():
             self.news.clear()
-            page = self._page()
             try:
-                self._send(page, anew=last is None or page.figures is not last.figures)
-                last = page
-            except OSError:  # somebody has ended it: another one, then
-                if not self._stopped.wait(BEAT_S):
-                    self._close()
-                    self.process, last = self._open(), None
+                page = self._page()
+                try:
+                    self._send(page, anew=last is None or page.figures is not last.figures)
+                    last = page
+                except (OSError, ValueError):  # somebody has ended it: another one, then
+                    last = None
+                    if not self._stopped.wait(BEAT_S):
+                        self._close()
+                        self.process = self._open()
+                failing = False
+            except Exception:  # this thread is the only one that feeds it
+                if not failing:
+                    log.exception("no figures can be handed out; this is tried again every second")
+                failing = True
             self.news.wait(BEAT_S)
 
     def _send(self, page: Page, *, anew: bool) -> None:

@@ -200,12 +200,19 @@ def read(
 
 
 def _refuse_impatient(settings: Settings) -> None:
-    """A watchdog must not end a worker that the group still waits for."""
+    """A watchdog must not end a worker that the group still waits for, or that waits as it was told to."""
     if settings.watchdog_after_s < settings.group_session_s:
         raise SettingsError(
             f"watchdog.after is {settings.watchdog_after_s:g}s ({settings.origins['watchdog.after']}), less than "
             f"group.session, {settings.group_session_s:g}s ({settings.origins['group.session']}): it would end "
             f"workers that the group still waits for; give watchdog.after at least {settings.group_session_s:g}s"
+        )
+    if settings.watchdog_after_s < settings.merge_max_wait_s:
+        raise SettingsError(
+            f"watchdog.after is {settings.watchdog_after_s:g}s ({settings.origins['watchdog.after']}), less than "
+            f"merge.max_wait, {settings.merge_max_wait_s:g}s ({settings.origins['merge.max_wait']}): it would end "
+            "workers whose topics still wait for one that cannot be read; give merge.max_wait at most "
+            f"{settings.watchdog_after_s:g}s, or watchdog.after more"
         )
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +187,53 @@ def test_one_that_somebody_ends_is_replaced() -> None:
         assert kiosk.process is not first
     finally:
         kiosk.stop()
+
+
+def test_a_page_or_a_kiosk_that_cannot_be_made_is_made_later(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A moment without memory, files or processes is no reason to show old figures for ever."""
+    monkeypatch.setattr(kiosk_program, "BEAT_S", 0.02)
+    torn, text = threading.Event(), b"figures\n"
+
+    def page() -> Page:
+        if torn.is_set():
+            raise KeyError("torn")
+        return Page(text, b"", float("inf"), None, None)
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}/metrics"
+    kiosk = Kiosk(listening, page)
+    try:
+        until(address, "figures")
+        torn.set()
+        wait_for(lambda: "KeyError: 'torn'" in caplog.text)
+        text = b"new figures\n"
+        torn.clear()
+        until(address, "new figures")
+        opened, failed = kiosk._open, threading.Event()
+
+        def fails_once() -> "subprocess.Popen[bytes]":
+            if failed.is_set():
+                return opened()
+            failed.set()
+            raise BlockingIOError("no more processes")
+
+        monkeypatch.setattr(kiosk, "_open", fails_once)
+        kiosk.process.kill()
+        wait_for(failed.is_set)
+        text = b"newest figures\n"
+        until(address, "newest figures")
+        assert caplog.text.count("no figures can be handed out") == 2
+    finally:
+        kiosk.stop()
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_scraper_that_gives_up_leaves_no_trace_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,6 +78,16 @@ def test_a_watchdog_that_would_end_a_worker_before_the_group_gives_it_up_is_refu
     assert read({"watchdog.after": "6s"}, {}).watchdog_after_s == 6.0
 
 
+def test_a_watchdog_that_would_end_a_worker_whose_topics_wait_as_they_were_told_to_is_refused() -> None:
+    with pytest.raises(SettingsError) as error:
+        read({"merge.max_wait": "2m"}, {})
+    assert str(error.value) == (
+        "watchdog.after is 60s (default), less than merge.max_wait, 120s (--merge-max-wait): it would end workers "
+        "whose topics still wait for one that cannot be read; give merge.max_wait at most 60s, or watchdog.after more"
+    )
+    assert read({"merge.max_wait": "2m"}, {"CSSTREAM_WATCHDOG_AFTER": "3m"}).merge_max_wait_s == 120
+
+
 @pytest.mark.parametrize(
     ("environment", "says"),
     [

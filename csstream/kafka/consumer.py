@@ -255,10 +255,13 @@ class Consumer(driver.Consumer):
 
     async def read_from(self, positions: Mapping[TP, int]) -> None:
         """Read on from these positions. Partitions that are not ours any more are left alone."""
+        round_ = self.round
         try:
             await self.seek_wait(positions)
         except (IllegalStateError, TimeoutError):
             return  # a rebalance is under way, and its assignment opens what is ours then
+        if self.round != round_:
+            return  # so it was, and it is over
         self._open.update(positions)
         super().resume_partitions(positions)
 

@@ -85,21 +85,34 @@ class Watchdog:
         self._stopped.set()
 
     def _run(self) -> None:
+        failed = 0
         while not self._stopped.wait(self._every_s):
-            found = self._watch.look(self._see())
-            if found is None or found[1] < 0.5:
-                self._warn(None)
-                continue
-            sight, part = found
-            self._warn(f"{sight.what} does not move on")
-            if part < 1:
-                continue
-            if sight.excused and not self._answers():
-                self._watch.forgive()
-                continue
-            log.critical(
-                "%s has not moved on for too long; this process ends, to be started again", sight.what
-            )
-            logging.shutdown()
-            self._end(EXIT_STATUS)
-            return
+            try:
+                stuck = self._look()
+                failed = 0
+            except Exception:
+                log.exception("the watchdog could not look; it tries again")
+                failed += 1
+                stuck = "the watchdog" if failed >= LOOKS else None
+            if stuck is not None:
+                log.critical(
+                    "%s has not moved on for too long; this process ends, to be started again", stuck
+                )
+                logging.shutdown()
+                self._end(EXIT_STATUS)
+                return
+
+    def _look(self) -> str | None:
+        """What the process has to end for."""
+        found = self._watch.look(self._see())
+        if found is None or found[1] < 0.5:
+            self._warn(None)
+            return None
+        sight, part = found
+        self._warn(f"{sight.what} does not move on")
+        if part < 1:
+            return None
+        if sight.excused and not self._answers():
+            self._watch.forgive()
+            return None
+        return sight.what

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from csstream.core.engine import Record, Step
@@ -168,6 +169,24 @@ async def test_a_list_that_is_missing_is_read_again(stage: Stage) -> None:
     stage.put(CHAT, *(message(n, at) for n in range(1, 6)))
     await until(lambda: stage.runner.positions["cs.chat"] == 6)
     assert stage.partition.state == "ready"
+
+
+async def test_what_one_round_asked_for_is_not_opened_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Consumer.__new__(Consumer)
+    source.round, source._open = 1, set()
+    resumed: list[Any] = []
+    monkeypatch.setattr(driver.Consumer, "resume_partitions", lambda _, places: resumed.append(places))
+
+    async def seek_wait(_: Mapping[TP, int]) -> None:
+        source.round += rebalances
+
+    monkeypatch.setattr(source, "seek_wait", seek_wait, raising=False)
+    rebalances = 1
+    await source.read_from({CHAT: 7})
+    assert (source._open, resumed) == (set(), [])
+    rebalances = 0
+    await source.read_from({CHAT: 7})
+    assert (source._open, resumed) == ({CHAT}, [{CHAT: 7}])
 
 
 async def test_offsets_without_records_are_no_gap(stage: Stage) -> None:

@@ -84,6 +84,35 @@ def test_a_broker_that_answers_excuses_nothing() -> None:
     assert ended(Sight("fetching", 1, True, excused=True), answers=True)[0] == [EXIT_STATUS]
 
 
+def test_a_look_that_fails_ends_no_watch(caplog: pytest.LogCaptureFixture) -> None:
+    """One is made up for; who cannot look at all does not watch, and the process ends for that."""
+    statuses: list[int] = []
+    ended, looks = threading.Event(), iter(range(1_000))
+
+    def see() -> list[Sight]:
+        if next(looks) == 3:
+            raise KeyError("torn")
+        return [Sight("the work on partition 3", 1, True)]
+
+    def answers() -> bool:
+        raise AssertionError("nothing here asks the broker")
+
+    def end(status: int) -> None:
+        statuses.append(status)
+        ended.set()
+
+    Watchdog(0.2, see, answers, lambda _: None, end).start()
+    assert ended.wait(20)
+    assert statuses == [EXIT_STATUS]
+    assert next(looks) == LOOKS + 2
+    assert "KeyError: 'torn'" in caplog.text
+    ended.clear()
+    Watchdog(0.2, answers, answers, lambda _: None, end).start()  # type: ignore[arg-type]
+    assert ended.wait(20)
+    assert statuses == [EXIT_STATUS, EXIT_STATUS]
+    assert "the watchdog has not moved on for too long" in caplog.text
+
+
 @pytest.mark.slow
 def test_a_worker_whose_event_loop_hangs_ends_itself_and_another_one_goes_on(
     broker: str, tmp_path: Path
