@@ -68,7 +68,7 @@ BROKEN_S = 30.0
 """Until a partition that could not be loaded, or does not fit, is tried again."""
 
 GAP_S = 2.0
-"""For so long at least a record is missing before it is taken for gone."""
+"""For so long at least a record, or the end of a log, is missing before it is taken for gone."""
 
 FENCED_S = 4.0
 """After a fence: time for the group to tell us that the partition is not ours any more."""
@@ -135,6 +135,8 @@ class Partition:
         """Topics that are not read on until some of what is at hand is worked off."""
         self._gaps: dict[str, tuple[int, float]] = {}
         """By topic, the record that is missing, and since when."""
+        self._cut: dict[str, tuple[int, int]] = {}
+        """By topic, the position that its log does not reach any more, and since which answer."""
         self._lost: LostError | None = None
         self._starved_s: float | None = None
         self._waiving: frozenset[str] = frozenset()
@@ -265,6 +267,7 @@ class Partition:
         await self.runner.open()
         self.full.clear()
         self._gaps.clear()
+        self._cut.clear()
         self._lost = None
         positions = {self._places[topic]: position for topic, position in self.runner.positions.items()}
         self.state, self.why = "ready", ""
@@ -350,10 +353,31 @@ class Partition:
         for topic, place in self._places.items():
             look = self._source.looks.get(place)
             unread[topic] = look is None or look.lag > 0 or look.handed > self.runner.next_position(topic)
-            if look is not None and not unread[topic]:
-                self.runner.skip_to(topic, look.position)
+            if look is not None:
+                self._check_end(topic, look)
+                if not unread[topic]:
+                    self.runner.skip_to(topic, look.position)
             self.runner.merge.expect(topic, unread[topic])
         return unread
+
+    def _check_end(self, topic: str, look: Look) -> None:
+        """Notice a log that lost its end: the client begins anew then, and what is written next is taken for known.
+
+        A new leader may know for a moment less of the end than we do; the client stays where it is then. And what
+        was asked before our positions were those of another owner is no answer: it has to be told twice.
+        """
+        needed = self.runner.next_position(topic)
+        if not look.position <= look.stable_end < needed:
+            self._cut.pop(topic, None)
+            return
+        known, since_ms = self._cut.setdefault(topic, (needed, look.answered_ms))
+        if known != needed:
+            del self._cut[topic]
+        elif look.answered_ms - since_ms >= GAP_S * 1000:
+            raise LostError(
+                f"{topic} partition {self.number} ends at {look.stable_end} now, and {needed} is needed next: records "
+                "are gone that were read; stop all workers, then make the rows anew from the sources: csstream rebuild"
+            )
 
     def _waives(self, now_s: float) -> bool:
         """Whether the topics that make the others wait have done so for long enough."""

@@ -209,6 +209,31 @@ async def test_records_that_are_gone_break_the_partition_and_are_named(
     assert "records are gone unread" in caplog.text
 
 
+async def test_a_log_that_loses_its_end_breaks_the_partition_before_what_comes_next_is_taken_for_known(
+    stage: Stage,
+) -> None:
+    stage.put(CHAT, *(message(n, now_ms()) for n in range(9)))
+    await until(lambda: stage.runner.positions["cs.chat"] == 9)
+    began_ms = now_ms()
+    for after_ms, position in ((0, 9), (9_000, 9), (10_000, 0), (11_000, 3)):  # a new leader knows less, for a while
+        stage.source.tell(CHAT, position, 5, handed=position, answered_ms=began_ms + after_ms)
+        await asyncio.sleep(0.05)
+    assert stage.partition.state == "ready"
+    stage.source.tell(CHAT, 5, 5, handed=5, answered_ms=began_ms + 12_100)
+    await until(lambda: stage.partition.state == "broken")
+    assert "cs.chat partition 0 ends at 5 now, and 9 is needed next: records are gone" in stage.partition.why
+    assert "csstream rebuild" in stage.partition.why
+
+
+async def test_what_was_known_before_another_owner_read_on_is_no_end(stage: Stage) -> None:
+    stage.source.tell(CHAT, 3, 5, answered_ms=now_ms() - 9_000)
+    stage.runner.skip_to("cs.chat", 9)
+    await asyncio.sleep(0.1)
+    stage.source.tell(CHAT, 9, 12)
+    await asyncio.sleep(0.1)
+    assert stage.partition.state == "ready"
+
+
 async def test_what_is_at_hand_is_bounded_and_read_on_at_half(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
