@@ -215,7 +215,12 @@ async def test_a_log_that_loses_its_end_breaks_the_partition_before_what_comes_n
     stage.put(CHAT, *(message(n, now_ms()) for n in range(9)))
     await until(lambda: stage.runner.positions["cs.chat"] == 9)
     began_ms = now_ms()
-    for after_ms, position in ((0, 9), (9_000, 9), (10_000, 0), (11_000, 3)):  # a new leader knows less, for a while
+    for after_ms, position in (
+        (0, 9),
+        (9_000, 9),
+        (10_000, 0),
+        (11_000, 3),
+    ):  # a new leader knows less, for a while
         stage.source.tell(CHAT, position, 5, handed=position, answered_ms=began_ms + after_ms)
         await asyncio.sleep(0.05)
     assert stage.partition.state == "ready"
