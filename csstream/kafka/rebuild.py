@@ -9,9 +9,10 @@ Each partition is fenced first, and marked as not whole until its positions are 
 reach back far enough, what began before them is not in the rows: that is told, with the day from which on they suffice.
 """
 
+import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -40,6 +41,9 @@ ROWS = 5_000
 """Rows of one transaction."""
 
 TAKE = 5_000
+
+SAY_S = 20.0
+"""How often it is told that nothing comes any more."""
 
 
 class RebuildError(Exception):
@@ -98,7 +102,7 @@ async def rebuild(
         )
         try:
             one = _Partition(connection, policy, ledger, inputs, settings.application, shop)
-            done = await one.rebuild()
+            done = await _aloud(one.rebuild(), one, say)
         except KafkaError as error:
             raise RebuildError(f"partition {number} could not be read: {error}; run it again") from error
         finally:
@@ -109,6 +113,24 @@ async def rebuild(
     if shop is not None and not told:
         raise RebuildError(f"there is no shop {shop!r} in {', '.join(inputs)}; names are told apart by case")
     return _suffices(told, policy)
+
+
+async def _aloud(
+    doing: Coroutine[None, None, Rebuilt | None], one: "_Partition", say: Callable[[str], None]
+) -> Rebuilt | None:
+    """Wait for a partition, however long the broker is away, and say so."""
+    task = asyncio.create_task(doing)
+    try:
+        while not (await asyncio.wait([task], timeout=SAY_S))[0]:
+            if (silent_s := time.monotonic() - one.heard_s) >= SAY_S:
+                say(
+                    f"partition {one.number}: waiting since {silent_s:.0f} s; the broker is away, or a producer has "
+                    "left a transaction open; this goes on by itself, or may be ended and run again"
+                )
+        return await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _refuse_members(connection: Connection, group: str) -> None:
@@ -164,6 +186,9 @@ class _Partition:
         self._rows: dict[bytes, bytes | None] = {}
         self._dead: dict[tuple[str, int], str] = {}
         self._since_ms: int | None = None
+        self.number = ledger.partition
+        self.heard_s = time.monotonic()
+        """When the broker gave or took anything (`time.monotonic`)."""
 
     async def rebuild(self) -> Rebuilt | None:
         """All of it; None where the partition does not have the shop."""
@@ -199,6 +224,7 @@ class _Partition:
         left = iter(rows.items())
         while some := dict(islice(left, ROWS)):
             await self._ledger.replace(some, None)
+            self.heard_s = time.monotonic()
         await self._ledger.replace({}, positions)
 
     # ---- what has been published ------------------------------------------------------------------------------
@@ -301,11 +327,13 @@ class _Partition:
                 self._engine.apply([r for r in taken if not self._is_dead(r)])
                 self._engine.advance()
                 self._take()
+                self.heard_s = time.monotonic()
             if not any(behind.values()):
                 return number
             lists = await reader.getmany(*[p for p in places if behind[p.topic]], timeout_ms=1_000)
             for place, records in lists.items():
                 merge.add(place.topic, [_record(r) for r in records if r.offset < goal[place.topic]])
+                self.heard_s = time.monotonic()
 
     async def _starts(self, reader: AIOKafkaConsumer) -> dict[str, int]:
         """Where the logs begin, and when: the latest first record of a log that has lost its beginning."""
@@ -367,6 +395,7 @@ class _Partition:
         end = (await reader.end_offsets([place]))[place]
         while await reader.position(place) < end:
             for record in (await reader.getmany(place, timeout_ms=1_000)).get(place, ()):
+                self.heard_s = time.monotonic()
                 yield record
 
 

@@ -10,10 +10,12 @@ from aiokafka.errors import TopicAuthorizationFailedError  # type: ignore[import
 
 from csstream.kafka import deliver as delivery
 from csstream.kafka import log
+from csstream.kafka import rebuild as rebuilding
 from csstream.kafka.deliver import DeliveryError, deliver
 from csstream.kafka.log import LogStream
 from csstream.ledgers.kafka import Connection, KafkaLedger
 from csstream.ledgers.kafka.output import Output
+from csstream.policy import load
 from csstream.simulate import Plan, lines
 
 NOWHERE = Connection("127.0.0.1:1")
@@ -111,3 +113,43 @@ async def test_an_audit_of_topics_ends_where_their_broker_goes_away(monkeypatch:
         async with asyncio.timeout(5):
             await stream._partition(cast("Any", Silent()), TopicPartition("cs.chat", 0))
     stream.close()
+
+
+class Mute:
+    """A reader whose broker gives nothing more."""
+
+    def assign(self, _: object) -> None:
+        pass
+
+    async def seek_to_beginning(self, *_: object) -> None:
+        pass
+
+    async def position(self, _: object) -> int:
+        return 0
+
+    async def getmany(self, *_: object, **__: object) -> dict[TopicPartition, Any]:
+        await asyncio.sleep(0.01)
+        return {}
+
+
+async def test_a_rebuild_says_what_it_waits_for_and_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rebuilding, "SAY_S", 0.05)
+    ledger = KafkaLedger(NOWHERE, "a", 3, ("cs.chat",))
+    one = rebuilding._Partition(NOWHERE, load("handbook"), ledger, ("cs.chat",), "a", None)
+    left = asyncio.Event()
+
+    async def read() -> None:
+        try:
+            await one._read(cast("Any", Mute()), {"cs.chat": 5})
+        finally:
+            left.set()
+
+    told: list[str] = []
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await rebuilding._aloud(read(), one, told.append)
+    assert len(told) > 1
+    assert told[0].startswith("partition 3: waiting since 0 s; the broker is away, or a producer has left")
+    assert left.is_set()
