@@ -90,6 +90,7 @@ class Runner:
         """Is told each step once it is committed."""
         self._engine: Engine | None = None
         self._next = dict(self.positions)  # up to where each topic was read, taken or not
+        self._tried = self.positions  # of the last commit, whether it is known to have been done or not
         self._again: list[Record] = []  # taken, and to be taken again after a failure
         self._looking = False  # for the one of these that fails:
         self._suspects = 0  # it is among the first so many,
@@ -180,7 +181,8 @@ class Runner:
 
         `wall` is the clock against which `future` is judged, `now` unless given; `waive` is of `Merge.take`.
         Without anything to keep there is no commit, unless `keep`: then the positions are kept all the same.
-        Raises `FencedError` when somebody else owns the partition, `LedgerError` when it cannot be kept.
+        Raises `FencedError` when somebody else owns the partition, `LedgerError` when it cannot be kept, or
+        somebody else has owned it meanwhile.
         """
         records = self._take(limit, waive)
         self.taken = len(records)
@@ -240,7 +242,7 @@ class Runner:
         return True
 
     async def _keep(self, step: Step) -> None:
-        positions = self._positions()
+        self._tried = positions = self._positions()
         await self._ledger.commit(step, positions)
         self.positions = positions
         self._reloads = 0
@@ -255,7 +257,13 @@ class Runner:
         self._reloads += 1
         if self._reloads > MAX_RELOADS + len(records):
             raise error
+        known = self.positions, self._tried
         await self._load()
+        if self.positions not in known:
+            self._engine = None
+            raise LedgerError(
+                "another owner has read on meanwhile: what is at hand is not what is next; open it again"
+            )
         records = [record for record in records if record.offset >= self.positions[record.topic]]
         if kind == "internal" and self._looking and len(records) == 1:
             self._looking, self._suspects = False, 0

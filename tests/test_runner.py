@@ -12,7 +12,7 @@ from csstream.core.board import BEGIN, Board
 from csstream.core.crew import Duty
 from csstream.core.engine import Record, Step
 from csstream.events import decode_many
-from csstream.ledgers import LedgerError
+from csstream.ledgers import LedgerError, Positions
 from csstream.ledgers.memory import Fault, MemoryLedger, Store
 from csstream.policy import load
 from csstream.runner import MAX_RELOADS, GapError, Runner
@@ -141,6 +141,33 @@ def test_a_ledger_that_never_answers_well_is_given_up_and_says_so() -> None:
     with pytest.raises(LedgerError):
         settle(runner, None)
     assert runner.failed["ledger"] == MAX_RELOADS + len(records) + 1
+
+
+def test_what_another_owner_did_while_a_commit_failed_is_not_done_again() -> None:
+    """A worker that was frozen hears of its commit that it timed out, and not that it was fenced."""
+    store, records = Store(), records_of(chat(*LINES))
+    records[3] = records[3]._replace(value=b"{")
+
+    class Late(MemoryLedger):
+        async def commit(self, step: Step, positions: Positions) -> None:  # noqa: ARG002
+            settle_other()
+            raise LedgerError("timed out")
+
+    def settle_other() -> None:
+        other = opened(store)
+        feed(other, records)
+        settle(other, None)
+
+    runner = Runner(load("handbook"), Late(store), TOPICS)
+    drive(runner.open())
+    feed(runner, records)
+    with pytest.raises(LedgerError, match="another owner has read on meanwhile"):
+        drive(runner.step(limit=1))
+    assert not runner.is_open
+    runner._ledger = MemoryLedger(store)
+    drive(runner.open())
+    assert runner.next_position("cs.chat") == store.positions["cs.chat"] == len(records)
+    assert len(store.dead_letters) == 1
 
 
 def test_a_step_without_anything_to_keep_is_no_transaction() -> None:
