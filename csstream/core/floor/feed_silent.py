@@ -6,6 +6,7 @@ The due moves with every event, so it is not moved at all: an old one comes, fin
 from typing import Any, ClassVar
 
 from csstream.core.conversation import NEVER
+from csstream.core.floor.scene import Scene
 from csstream.core.floor.shop_rule import ShopRule
 
 
@@ -14,6 +15,11 @@ class FeedSilent(ShopRule):
 
     name: ClassVar[str] = "feed_silent"
     meaning: ClassVar[str] = "nothing comes from a shop on duty"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._next = NEVER
+        """The instant it is to be reminded of: one, however often somebody says what he is."""
 
     def duty(self) -> None:
         """When somebody should be there may be another time."""
@@ -40,9 +46,17 @@ class FeedSilent(ShopRule):
             self._fire(t)
         self._come_back(t)
 
+    def come(self, key: str, t: int) -> None:
+        """It is to be reminded of nothing, until it is judged."""
+        self._next = NEVER
+        super().come(key, t)
+
     def real_due(self, due: int, _key: str) -> int:
         """Events have moved it on."""
-        return self._due(due - 1)
+        if due != self._next:
+            return NEVER
+        self._next = self._due(due - 1)
+        return self._next
 
     def resume(self, _kept: Any, t: int) -> None:
         """Go on at `t`."""
@@ -62,7 +76,8 @@ class FeedSilent(ShopRule):
 
     def _come_back(self, t: int) -> None:
         due = self._due(t)
-        if due < NEVER:
+        if due < self._next:
+            self._next = due
             self.remind(due)
 
     def _fire(self, t: int) -> None:
