@@ -293,20 +293,16 @@ class Partition:
     async def _gather(self, began_s: float) -> None:
         """Until a full step is at hand: for `gather_s` since the last one began; longer where enough is unread."""
         left_s = self.gather_s - (time.monotonic() - began_s)
-        if not self.full and sum(look.lag for look in self._looks()) >= self._limit:
+        at_hand = self.runner.merge.at_hand()
+        if not self.full and sum(self.lag().values()) - at_hand >= self._limit:
             left_s = max(left_s, FILL_S)
-        if self.runner.merge.at_hand() >= self._limit or left_s <= 0:
+        if at_hand >= self._limit or left_s <= 0:
             await asyncio.sleep(0)  # the loop is let go all the same
             return
         self._filled.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(left_s):
                 await self._filled.wait()
-
-    def _looks(self) -> list[Look]:
-        """What the last fetch told of its topics, as far as anything is known."""
-        looks = map(self._source.looks.get, self._places.values())
-        return [look for look in looks if look is not None]
 
     async def _step(self, began_s: float) -> None:
         wall_ms = int(time.time() * 1000)
