@@ -6,7 +6,7 @@ handed in by the driver. All are read, never pushed: `readings` is one pass over
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -57,39 +57,31 @@ def _legs_ended(firsts: Firsts) -> Counted:
 
 
 def _responses(firsts: Firsts) -> Counted:
-    for (_, agent), scores in firsts.scores.rows.items():
-        if agent is None:
-            yield (), scores.responses
+    yield (), firsts.responses.get(None, ())
 
 
 def _agent_responses(firsts: Firsts) -> Counted:
-    for (_, agent), scores in firsts.scores.rows.items():
-        if agent is not None:
-            yield (agent,), scores.responses
+    return _agents(firsts.responses)
 
 
 def _first_responses(firsts: Firsts) -> Counted:
-    for (_, agent), scores in firsts.scores.rows.items():
-        if agent is None:
-            yield ("human",), scores.first_responses
-    for reception in firsts.receptions:
-        if reception.first_any_ms is not None:
-            ms_any = firsts.scores.first_counts(reception, reception.first_any_ms)
-            if ms_any is not None:
-                yield ("any",), [ms_any]
+    yield ("human",), firsts.first_responses.get(None, ())
+    yield ("any",), firsts.first_any
 
 
 def _agent_first_responses(firsts: Firsts) -> Counted:
-    for (_, agent), scores in firsts.scores.rows.items():
+    return _agents(firsts.first_responses)
+
+
+def _agents(responses: Mapping[str | None, Sequence[int]]) -> Counted:
+    for agent, own in responses.items():
         if agent is not None:
-            yield (agent,), scores.first_responses
+            yield (agent,), own
 
 
 def _excluded(firsts: Firsts) -> Counted:
-    for (_, agent), scores in firsts.scores.rows.items():
-        if agent is None:
-            yield ("response",), [scores.excluded_long]
-            yield ("first",), [scores.first_excluded_long]
+    yield ("response",), [firsts.excluded]
+    yield ("first",), [firsts.first_excluded]
 
 
 NOTIFICATION_S = (0.5, 1, 1.5, 2, 5, 10, 30, 120, 600)

@@ -10,6 +10,7 @@ from typing import Final
 from csstream.core.calendar import Calendar, Day
 from csstream.core.conversation import State
 from csstream.core.facts import AnyFact, Consult, Order, Reception, Reminder, Wait
+from csstream.core.firsts import Firsts
 from csstream.core.kinds import WAIT
 from csstream.core.orders.person import Person
 from csstream.core.scores import Scores
@@ -48,12 +49,12 @@ class Scoreboard:
         self._exclude = policy.long_wait == "exclude"
         self._final_days = policy.attribution_final_window_days
 
-    def learn(self, fact: AnyFact, sign: int = 1) -> None:
-        """Count a fact, or with `sign` -1 take it back."""
+    def learn(self, fact: AnyFact, sign: int = 1, firsts: Firsts | None = None) -> None:
+        """Count a fact, or with `sign` -1 take it back; `firsts` gets what is concluded for the first time."""
         if type(fact) is WAIT:
-            self.learn_wait(fact, sign)
+            self.learn_wait(fact, sign, firsts)
         elif type(fact) is Reception:
-            self.learn_reception(fact, sign)
+            self.learn_reception(fact, sign, firsts)
         elif type(fact) is Consult:
             self.learn_consult(fact, sign)
         elif type(fact) is Reminder:
@@ -78,28 +79,26 @@ class Scoreboard:
             found = self._near[agent] = self.row(day.name, agent)
         return found
 
-    def learn_wait(self, wait: Wait, sign: int = 1) -> None:
+    def learn_wait(self, wait: Wait, sign: int = 1, firsts: Firsts | None = None) -> None:
         """Shop figures by the wait and the customer clock, agents' by its legs and the agent clock."""
-        self._learn_wait(wait, sign, wait.class_ == "normal")
-
-    def learn_responses(self, wait: Wait, sign: int = 1) -> None:
-        """Of a wait, the response times alone."""
-        self._learn_wait(wait, sign, False)
-
-    def _learn_wait(self, wait: Wait, sign: int, counts: bool) -> None:
-        """`counts`: whether the wait and its legs are counted too, beside the responses."""
-        outcome, until = wait.outcome, wait.until
+        outcome, until, legs = wait.outcome, wait.until, wait.legs
+        counts = wait.class_ == "normal"
+        answered = outcome == "answered"
+        if firsts is not None and counts:
+            firsts.end(outcome)
         if outcome == "void":
             if counts and until is not None:
                 self._row_at(until, None).void += sign
+            if counts and firsts is not None:
+                for leg in legs:
+                    firsts.leg(leg.agent, leg.outcome)
             return
-        answered = outcome == "answered"
-        if not (counts or wait.class_ == "normal" or (self._closing and answered)):
+        if not (counts or (self._closing and answered)):
             return
         hours, start = self._hours, wait.since
         inside = hours is None or self._calendar.within(start, hours)
         if answered and inside and until is not None:
-            self._respond(self._row_at(until, None), until - start, sign)
+            self._respond(self._row_at(until, None), None, until - start, sign, firsts)
         if counts:
             if until is not None and not answered:
                 end_row = self._row_at(until, None)
@@ -114,19 +113,22 @@ class Scoreboard:
                 row.waits += sign
                 if answered and until is not None and until - start <= WITHIN_MS:
                     row.within_30 += sign
-        legs = wait.legs
         extra = legs[-1] if len(legs) > 1 and wait.has_extra_leg else None
         for leg in legs:
             x, begun, end, ended = leg.agent, leg.from_ms, leg.until, leg.outcome
+            if firsts is not None and counts:
+                firsts.leg(x, ended)
             if counts and ended == "transferred_unanswered":
                 assert end is not None
                 self._row_at(end, None).transferred_unanswered += sign
                 self._row_at(end, x).transferred_unanswered += sign
-            if x is None or not (hours is None or self._calendar.within(begun, hours)):
+            if x is None:
+                continue
+            if not (inside if begun == start else hours is None or self._calendar.within(begun, hours)):
                 continue
             if ended == "answered":
                 assert end is not None
-                self._respond(self._row_at(end, x), end - begun, sign)
+                self._respond(self._row_at(end, x), x, end - begun, sign, firsts)
             if not counts:
                 continue
             counted_on = begun
@@ -140,34 +142,46 @@ class Scoreboard:
             if ended == "answered" and end is not None and end - begun <= WITHIN_MS:
                 row.within_30 += sign
 
-    def _respond(self, row: Scores, ms: int, sign: int) -> None:
+    def _respond(self, row: Scores, agent: str | None, ms: int, sign: int, firsts: Firsts | None) -> None:
         if self._limit and ms > self._limit:
             if self._exclude:
                 row.excluded_long += sign
+                if firsts is not None and agent is None:
+                    firsts.excluded += 1
                 return
             ms = self._limit
         if row is not _NOWHERE:
             row.respond(ms, sign)
+        if firsts is not None:
+            firsts.respond(agent, ms)
 
-    def learn_reception(self, reception: Reception, sign: int = 1) -> None:
+    def learn_reception(self, reception: Reception, sign: int = 1, firsts: Firsts | None = None) -> None:
         """Receptions and first responses, all on the reception's day."""
         if self._hours is not None and not self._calendar.within(reception.start, self._hours):
             return
-        row = self.row(reception.day, reception.agent)
+        agent = reception.agent
+        row = self.row(reception.day, agent)
         row.receptions += sign
+        if firsts is not None and agent is None and reception.first_any_ms is not None:
+            ms_any = self._first_counts(reception.first_any_ms)
+            if ms_any is not None:
+                firsts.first_any.append(ms_any)
         if reception.first_response_ms is None:
             row.receptions_unanswered += sign
             return
-        ms = self.first_counts(reception, reception.first_response_ms)
+        ms = self._first_counts(reception.first_response_ms)
         if ms is None:
             row.first_excluded_long += sign
-        elif row is not _NOWHERE:
+            if firsts is not None and agent is None:
+                firsts.first_excluded += 1
+            return
+        if row is not _NOWHERE:
             row.respond_first(ms, sign)
+        if firsts is not None:
+            firsts.respond_first(agent, ms)
 
-    def first_counts(self, reception: Reception, ms: int) -> int | None:
-        """A first response of a reception as `hours` and `long_wait` let it count; None: not at all."""
-        if self._hours is not None and not self._calendar.within(reception.start, self._hours):
-            return None
+    def _first_counts(self, ms: int) -> int | None:
+        """A first response as `long_wait` lets it count; None: not at all."""
         if not self._limit or ms <= self._limit:
             return ms
         return None if self._exclude else self._limit
@@ -316,14 +330,14 @@ class Today(Scoreboard):
         row.buyers_served += sign * person.served
         row.buyers_silent += sign * person.silent
 
-    def learn(self, fact: AnyFact, sign: int = 1) -> None:
+    def learn(self, fact: AnyFact, sign: int = 1, firsts: Firsts | None = None) -> None:
         """Count a fact, or take it back."""
         if sign < 0:
             self.removed.add(fact.agent)
             self.removed.add(None)
             if type(fact) is Wait:
                 self.removed.update(leg.agent for leg in fact.legs)
-        super().learn(fact, sign)
+        super().learn(fact, sign, firsts)
 
     def expected(self, s: State, closing_consults: bool, inquirer: bool, ordered: bool) -> Expected:
         """What `learn` would count of the open wait and of the consults of the day under way, as they stand.

@@ -28,7 +28,6 @@ from csstream.core.customer import (
     Customer,
     kept_for,
 )
-from csstream.core.facts import AnyFact, Reception
 from csstream.core.firsts import Firsts
 from csstream.core.floor import rows as floor_rows
 from csstream.core.floor.floor import Floor
@@ -45,7 +44,7 @@ from csstream.core.rows import (
     TallyRow,
     decode_named,
 )
-from csstream.core.scoreboard import Expected, Scoreboard, Today
+from csstream.core.scoreboard import Expected, Today
 from csstream.core.scores import COUNTS, Scores
 from csstream.core.seen import Seen
 from csstream.core.shop_row import ShopRow
@@ -148,12 +147,8 @@ class Shop:
     def step(self) -> ShopStep:
         """What the step under way changes."""
         if self._step is None:
-            self._step = ShopStep(self.today_learns)
+            self._step = ShopStep()
         return self._step
-
-    def today_learns(self, fact: AnyFact, sign: int) -> None:
-        """Count a fact in today's figures, or take it back."""
-        self.today.learn(fact, sign)
 
     def move_clock(self, now: int) -> None:
         """The clock shows `now`, if that is later; past midnight today's figures begin anew."""
@@ -398,12 +393,13 @@ class Shop:
 
     def publish(self) -> tuple[Published, Changes]:
         """Close the step: what goes out, and the rows that changed."""
-        published = self.step.publish()
+        firsts = Firsts(self._messages)
+        published = self.step.publish(self.today, firsts)
         self._step = None
         row = self.row
         row.place = self.chapters.place
         changes: Changes = {("shop", self.name): row}
-        firsts = self._firsts(published)
+        firsts.begun = self._begun(published)
         for name, customer in self._touched.items():
             firsts.begun += self._counts_as_begun(customer)
             self._expect(customer)
@@ -437,22 +433,17 @@ class Shop:
         self._ended = []
         return published, changes
 
-    def _firsts(self, published: Published) -> Firsts:
-        """Sum up what was concluded for the first time; of the waits begun, those not counted while they were open."""
-        scores = Scoreboard(self.rules.policy, self.rules.calendar)
-        firsts = Firsts(scores, published.first_alerts, self._messages)
+    def _begun(self, published: Published) -> int:
+        """How many of the waits that were concluded had not been counted as begun while they were open."""
+        begun = 0
         for fact in published.first_facts:
-            if type(fact) is WAIT:
-                firsts.wait(fact)
-                if fact.class_ == "normal" and fact.outcome != "void":
-                    customer = self._touched[fact.customer]
-                    wait = fact.since, fact.evidence[0]
-                    if customer.started != wait:
-                        firsts.begun += 1
-                        customer.started = max(customer.started, wait)
-            elif type(fact) is Reception:
-                firsts.reception(fact)
-        return firsts
+            if type(fact) is WAIT and fact.class_ == "normal" and fact.outcome != "void":
+                customer = self._touched[fact.customer]
+                wait = fact.since, fact.evidence[0]
+                if customer.started != wait:
+                    begun += 1
+                    customer.started = max(customer.started, wait)
+        return begun
 
     @staticmethod
     def _counts_as_begun(customer: Customer) -> bool:

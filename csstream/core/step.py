@@ -10,6 +10,8 @@ from msgspec.structs import replace
 
 from csstream.core.alert import Alert
 from csstream.core.facts import AnyFact
+from csstream.core.firsts import Firsts
+from csstream.core.scoreboard import Scoreboard
 
 
 class Revised(Protocol):
@@ -58,25 +60,20 @@ class Published:
 
 
 class ShopStep:
-    """Collects the changes of a step; `learn` is told of every fact that comes (1) and goes (-1)."""
+    """Collects the changes of a step."""
 
-    __slots__ = ("_alerts", "_facts", "_learn")
+    __slots__ = ("_alerts", "_facts")
 
-    def __init__(self, learn: "Learner") -> None:
+    def __init__(self) -> None:
         self._facts: dict[str, _Entry] = {}
         self._alerts: dict[str, _AlertEntry] = {}
-        self._learn = learn
 
     def fact(self, fact: AnyFact, old: AnyFact | None, owner: Revised) -> None:
         """A fact holds; `old` is what held in its place."""
-        if old is not None:
-            self._learn(old, -1)
-        self._learn(fact, 1)
         self._entry(fact.fact, old, owner).now = fact
 
     def retract(self, old: AnyFact, owner: Revised) -> None:
         """A fact no longer holds."""
-        self._learn(old, -1)
         self._entry(old.fact, old, owner).now = None
 
     def _entry(self, name: str, old: AnyFact | None, owner: Revised) -> _Entry:
@@ -104,8 +101,8 @@ class ShopStep:
         else:
             entry.now = None
 
-    def publish(self) -> Published:
-        """Close the step."""
+    def publish(self, figures: Scoreboard, firsts: Firsts) -> Published:
+        """Close the step: `figures` count what goes out, and no more what it replaces."""
         out = Published()
         retracted: list[AnyFact] = []
         for name, entry in self._facts.items():
@@ -113,19 +110,27 @@ class ShopStep:
             if fact is None:
                 if before is None:
                     continue
+                figures.learn(before, -1)
                 fact = replace(before, retracted=True)
-            elif before is not None and replace(before, rev=fact.rev) == fact:
-                continue
-            fact.rev = entry.rev + 1
-            if fact.rev > 1:
-                entry.owner.revised(name, fact.rev, fact.ts)
+                fact.rev = entry.rev + 1
+                retracted.append(fact)
+            else:
+                if before is not None:
+                    if replace(before, rev=fact.rev) == fact:
+                        continue
+                    figures.learn(before, -1)
+                rev = fact.rev = entry.rev + 1
+                figures.learn(fact, 1, firsts if rev == 1 else None)
+                out.facts.append(fact)
+            if entry.rev > 0:
+                entry.owner.revised(name, entry.rev + 1, fact.ts)
                 kind = type(fact).__name__.lower()
                 out.corrected[kind] = out.corrected.get(kind, 0) + 1
             else:
                 out.first_facts.append(fact)
-            (retracted if fact.retracted else out.facts).append(fact)
         out.facts = retracted + out.facts
         self._publish_alerts(out)
+        firsts.alerts = out.first_alerts
         return out
 
     def _publish_alerts(self, out: Published) -> None:
@@ -156,10 +161,3 @@ STATES = {"firing": 1, "resolved": 2, "retracted": 4}
 def _order(alert: Alert) -> tuple[bool, int, str]:
     instant = alert.ts if alert.end is None else alert.end
     return alert.state != "retracted", instant, alert.alert
-
-
-class Learner(Protocol):
-    """Counts facts, or takes them back."""
-
-    def __call__(self, fact: AnyFact, sign: int, /) -> None:
-        """Count `fact` (`sign` 1) or take it back (-1)."""
