@@ -214,11 +214,12 @@ def content(event: Event) -> bytes:
     return msgspec.json.encode(event, order="sorted")
 
 
-_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, OverflowError)
-"""What a decoder may raise on bytes from outside."""
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, OverflowError)
+"""What `read` may raise on bytes from outside."""
 
 _decoder = msgspec.json.Decoder(Event)
-_decode: Callable[[bytes], Event] = _decoder.decode
+read: Callable[[bytes], Event] = _decoder.decode
+"""An event of its JSON, as far as the types say; `check` says the rest. `decode` does both, and never raises."""
 _decode_lines: Callable[[bytes], list[Event]] = _decoder.decode_lines
 
 AT_ONCE = 1_000
@@ -230,11 +231,11 @@ def decode(data: bytes) -> Event | Reject:
     if len(data) > MAX_BYTES:
         return Reject("too_large", f"{len(data)} bytes; at most {MAX_BYTES} are accepted")
     try:
-        event = _decode(data)
+        event = read(data)
         if type(event) is Message and type(event.ts) is int and type(event.agent) is str:
             return event  # by far the most common record: nothing is left to check
-        fault = _check(event)
-    except _UNREADABLE:
+        fault = check(event)
+    except UNREADABLE:
         return _refusal(data)
     return event if fault is None else fault
 
@@ -254,7 +255,7 @@ def _decode_some(records: Sequence[bytes]) -> Sequence[Event | Reject]:
     try:
         fits = len(data) <= MAX_BYTES or max(map(len, records)) <= MAX_BYTES
         events = _decode_lines(data) if fits else []
-    except _UNREADABLE:
+    except UNREADABLE:
         events = []
     # As many events as records, but not one each: one record held two, and a blank one or a torn one none.
     if len(events) != len(records) or not all(records) or set(map(_FIRST, records)) != _OBJECT:
@@ -268,7 +269,7 @@ def _decode_some(records: Sequence[bytes]) -> Sequence[Event | Reject]:
     return [
         event
         if type(event) is Message and type(event.ts) is int and type(event.agent) is str
-        else _check(event) or event
+        else check(event) or event
         for event in events
     ]
 
@@ -281,8 +282,8 @@ def _types(values: Iterable[object]) -> set[type]:
     return set(map(type, values))
 
 
-def _check(event: Event) -> Reject | None:
-    """What the types cannot say; turns written times into epoch milliseconds."""
+def check(event: Event) -> Reject | None:
+    """What the types cannot say of what was `read`; turns written times into epoch milliseconds."""
     cls = type(event)
     if type(event.ts) is str or cls in _TIMES:
         for name in ("ts", *_TIMES.get(cls, ())):
@@ -347,7 +348,7 @@ def _refusal(data: bytes) -> Reject:
     """Find the reason for bytes that msgspec refused, in the order a person would look."""
     try:
         raw = msgspec.json.decode(data)
-    except _UNREADABLE:
+    except UNREADABLE:
         return Reject("not_json", "not one JSON value in UTF-8; send one object per record")
     if not isinstance(raw, dict):
         return Reject("not_object", f"a JSON {type(raw).__name__}; send an object")
@@ -376,7 +377,7 @@ def _bad_field(raw: dict[str, Any], cls: type[Record]) -> Reject:
             continue
         try:
             msgspec.json.decode(msgspec.json.encode(raw[name]), type=field.type)
-        except _UNREADABLE:
+        except UNREADABLE:
             return (
                 _bad_time(name, raw[name]) if name in ("ts", *_TIMES.get(cls, ())) else _bad(name, raw[name])
             )

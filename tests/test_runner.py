@@ -2,16 +2,15 @@
 
 import gc
 import weakref
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from csstream import events
 from csstream.core import engine as engine_module
 from csstream.core.board import BEGIN, Board
 from csstream.core.crew import Duty
 from csstream.core.engine import Record, Step
-from csstream.events import decode_many
 from csstream.ledgers import LedgerError, Positions
 from csstream.ledgers.memory import Fault, MemoryLedger, Store
 from csstream.policy import load
@@ -38,12 +37,12 @@ def opened(store: Store, *faults: Fault, board: Board | None = None) -> Runner:
 def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that breaks at what has `poison` in it."""
 
-    def decode(values: Sequence[bytes]) -> Any:
-        if any(b"poison" in value for value in values):
+    def read(value: bytes) -> Any:
+        if b"poison" in value:
             raise RuntimeError("a bug")
-        return decode_many(values)
+        return events.read(value)
 
-    monkeypatch.setattr(engine_module, "decode_many", decode)
+    monkeypatch.setattr(engine_module, "read", read)
 
 
 @pytest.mark.usefixtures("faulty")

@@ -15,6 +15,7 @@ from csstream.core.calendar import Calendar
 from csstream.core.conversation import NEVER, Rules
 from csstream.core.customer import DUPLICATE, LATE, TOO_LATE
 from csstream.core.facts import AnyFact
+from csstream.core.kinds import MESSAGE
 from csstream.core.metrics import LATE_S, Labels, observe
 from csstream.core.rows import (
     decode_agent,
@@ -30,7 +31,7 @@ from csstream.core.rows import (
     family_of,
 )
 from csstream.core.shop import Shop
-from csstream.events import Reject, decode_many
+from csstream.events import MAX_BYTES, UNREADABLE, Event, Reject, check, decode, read
 from csstream.policy import Policy
 
 FUTURE_MS: Final = 300_000
@@ -124,9 +125,9 @@ class Engine:
         runs: list[tuple[str, str, int, int]] = []  # topic, result, newest event, how many records in a row
         topic = result = ""
         newest_ms, alike = -1, 0
-        for record, event in zip(records, decode_many([record.value for record in records]), strict=True):
-            if type(event) is Reject:
-                self.set_aside(event.reason, event.error, record)
+        for record in records:
+            event = self._decode(record)
+            if event is None:
                 continue
             ts: int = event.ts  # type: ignore[assignment]  # decoded
             if now is not None and ts > now + FUTURE_MS:
@@ -144,7 +145,7 @@ class Engine:
                     self.set_aside("wrong_partition", wrong, record)
                     continue
                 shop = shops[name] = Shop(self._rules, name)
-            how, behind = shop.receive(event)
+            how, behind = shop.receive(event, ts)
             if how == TOO_LATE:
                 self.set_aside(
                     TOO_LATE,
@@ -167,6 +168,24 @@ class Engine:
             process.events[topic, result] += alike
             if result != DUPLICATE:
                 process.newest_ms[topic] = max(newest_ms, process.newest_ms.get(topic, -1))
+
+    def _decode(self, record: Record) -> Event | None:
+        """The event of a record; None where it does not fit, and is a dead letter of this step."""
+        value = record.value
+        try:
+            if len(value) > MAX_BYTES:
+                found: Event | Reject = decode(value)
+            else:
+                event = read(value)
+                if type(event) is MESSAGE and isinstance(event.ts, int) and isinstance(event.agent, str):
+                    return event  # by far the most common record: nothing is left to check
+                found = check(event) or event
+        except UNREADABLE:
+            found = decode(value)
+        if isinstance(found, Reject):
+            self.set_aside(found.reason, found.error, record)
+            return None
+        return found
 
     def set_aside(self, reason: str, error: str, record: Record) -> None:
         """Make a record a dead letter of this step."""

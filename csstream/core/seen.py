@@ -32,13 +32,14 @@ class Seen:
             self.covers_ms, self._began = self._began, clock_ms
             self._before, self._now = self._now, set()
         key = hash((customer, name))
-        if key in self._now:
+        now = self._now
+        known = len(now)
+        now.add(key)
+        if len(now) == known:
             return True
         if self._unread:
-            self._now.add(key)
             self._read(self._unread.pop())
             return True
-        self._now.add(key)
         # What neither generation knows came in before both, and so is not newer than the clock was then.
         return key in self._before or ts - self._horizon <= self.covers_ms
 

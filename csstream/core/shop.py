@@ -100,9 +100,8 @@ class Shop:
 
     # ---- events and time --------------------------------------------------------------------------------
 
-    def receive(self, event: Event) -> tuple[str, int]:
-        """Take in one event. Returns how (`applied`, `late`, ...), and how far behind the clock it was, in ms."""
-        ts: int = event.ts  # type: ignore[assignment]  # decoded
+    def receive(self, event: Event, ts: int) -> tuple[str, int]:
+        """Take in one event of `ts`. Returns how (`applied`, `late`, ...), and how far behind the clock it was, in ms."""
         row = self.row
         behind = row.clock_ms - ts
         name = event.customer
