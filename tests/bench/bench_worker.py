@@ -2,11 +2,17 @@
 
 All contenders read the same topics in the same run. The peers do the simple work (one open wait a customer, a fact an
 answer), csstream the whole of its definitions, exactly once. Two shapes: many shops over 4 partitions, and one shop
-alone in one of 12. A rate of one machine says little; what counts is the ratio. Kafka Streams is measured warm.
+alone in one of 12. A rate of one machine says little; what counts is the ratio.
+
+Each contender times itself in its own process, wall and CPU: those in Python from their first record at hand to the
+last one done (`peers/work.py`), where csstream's last is done once it is committed (`timed_worker.py`). Kafka Streams is
+measured warm, for a JIT's beginning says nothing: over the second half of the same records, and so its ratio is to
+csstream's own second half.
 """
 
 import argparse
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -20,10 +26,10 @@ from pathlib import Path
 import orjson
 
 import csstream.core
+import tests
 from csstream.kafka.topics import ensure, named
 from csstream.ledgers.kafka import Connection
 from tests.bench.peers import load
-from tests.bench.watched import Worker
 from tests.kafka.node import Node, fetched, java
 
 PEERS = Path(__file__).parent / "peers"
@@ -56,6 +62,8 @@ class Result:
     seconds: float
     cpu_seconds: float
     facts: int = 0
+    warm: "Result | None" = None
+    """Of the second half of the records alone, where the contender tells it."""
 
     @property
     def rate(self) -> float:
@@ -93,41 +101,33 @@ def _warm(broker: str, shape: Shape) -> Result:
         return _told(command)
 
 
-def _told(command: Sequence[str]) -> Result:
-    run = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S)
+def _told(command: Sequence[str], folder: Path | None = None) -> Result:
+    paths = {"PYTHONPATH": str(Path(tests.__file__).parents[1])}  # behind `folder`
+    run = subprocess.run(
+        command, capture_output=True, text=True, timeout=DEADLINE_S, cwd=folder, env=os.environ | paths
+    )
     line = re.search(r'\{"records".*\}', run.stdout)
     if line is None:
         raise RuntimeError(f"{command[2:4]} ended without a result: {run.stdout[-500:]} {run.stderr[-1500:]}")
-    return Result(**orjson.loads(line[0]))
+    told = orjson.loads(line[0])
+    warm = told.pop("warm", None)
+    return Result(**told, warm=warm and Result(**warm))
 
 
 # ---- csstream -------------------------------------------------------------------------------------------------
 
 
 def worker(broker: str, shape: Shape, prefix: str, tree: Path | None) -> Result:
-    """csstream from its first applied event to the last, as an application of its own with topics of its own."""
-    connection = Connection(broker)
-    asyncio.run(ensure(connection, named(prefix)[2], asked=shape.partitions))
+    """csstream as an application of its own with topics of its own; `tree`: where another one lies, as a compiled one.
+
+    It is timed as the peers are, from its first record at hand to the commit of its last (`timed_worker`).
+    """
+    asyncio.run(ensure(Connection(broker), named(prefix)[2], asked=shape.partitions))
     start_ms = int(time.time() * 1000) - 3_600_000
     load.fill(broker, f"{prefix}chat", shape.records, shape.shops, start_ms)
-    end = time.monotonic() + DEADLINE_S
-    running = Worker(broker, "--application", prefix, "--topics-prefix", prefix, tree=tree)
-    try:
-        while (began := running.applied()) == 0:
-            _still(end)
-            time.sleep(0.05)
-        since, cpu = time.perf_counter(), running.cpu_seconds()
-        while (done := running.applied()) < shape.records:
-            _still(end)
-            time.sleep(0.25)  # a scrape costs the worker a little
-        return Result(done - began, time.perf_counter() - since, running.cpu_seconds() - cpu)
-    finally:
-        running.end()
-
-
-def _still(end: float) -> None:
-    if time.monotonic() > end:
-        raise TimeoutError(f"not done within {DEADLINE_S:.0f} s")
+    command = [sys.executable, "-m", "tests.bench.timed_worker", str(shape.records), "--broker", broker,
+               "--application", prefix, "--topics-prefix", prefix, "--metrics-port", "0"]  # fmt: skip
+    return _told(command, tree)
 
 
 # ---- the run --------------------------------------------------------------------------------------------------
@@ -175,12 +175,18 @@ def main() -> None:
                     continue
                 result = run()
                 own = own or result
-                times = (
-                    ""
-                    if result is own
-                    else f"  {own.rate / result.rate:5.2f} x  {own.cpu_rate / result.cpu_rate:5.2f} x per CPU s"
+                print(
+                    f"  {name:42} {result.rate:>10,.0f} {result.cpu_rate:>10,.0f}{_ratio(own, result)}",
+                    flush=True,
                 )
-                print(f"  {name:42} {result.rate:>10,.0f} {result.cpu_rate:>10,.0f}{times}", flush=True)
+
+
+def _ratio(own: Result, other: Result) -> str:
+    """The first one's rates by another one's, over the part of the records that both were measured on."""
+    if own is other:
+        return ""
+    like = own if other.warm or own.warm is None else own.warm
+    return f"  {like.rate / other.rate:5.2f} x  {like.cpu_rate / other.cpu_rate:5.2f} x per CPU s"
 
 
 if __name__ == "__main__":

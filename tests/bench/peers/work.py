@@ -23,35 +23,46 @@ def given() -> Given:
     return Given(broker, topic, int(partitions), int(records))
 
 
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
 class Timer:
-    """Wall and CPU seconds from the first record at hand to the last one done."""
+    """Wall and CPU seconds from the first record at hand to the last one done, and of the second half alone: warm."""
 
     def __init__(self, records: int) -> None:
         self.left = records
         self._records = records
         self._facts = 0
         self._began: tuple[float, float] | None = None
+        self._half: tuple[int, tuple[float, float]] | None = None
 
     def begin(self) -> None:
         """A record is at hand."""
         if self._began is None:
-            self._began = time.perf_counter(), time.process_time()
+            self._began = _now()
 
     def done(self, records: int, facts: int) -> None:
         """So many records are done. After the last one the process prints its line and ends."""
         self.left -= records
         self._facts += facts
+        if self._half is None and self.left <= self._records // 2:
+            self._half = self.left, _now()
         if self.left > 0:
             return
         assert self._began is not None, "begin comes first"
-        told = {
-            "records": self._records - self.left,
+        assert self._half is not None
+        told = self._since(self._records, self._began) | {
             "facts": self._facts,
-            "seconds": time.perf_counter() - self._began[0],
-            "cpu_seconds": time.process_time() - self._began[1],
+            "warm": self._since(*self._half),
         }
         os.write(1, orjson.dumps(told) + b"\n")  # Faust makes log lines of what is printed
         os._exit(0)
+
+    def _since(self, left: int, then: tuple[float, float]) -> dict[str, float]:
+        """What was done since so many were left, and in what time."""
+        seconds, cpu_seconds = (now - was for now, was in zip(_now(), then, strict=True))
+        return {"records": left - self.left, "seconds": seconds, "cpu_seconds": cpu_seconds}
 
 
 Waits = dict[str, int]
