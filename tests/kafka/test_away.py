@@ -41,7 +41,7 @@ async def test_a_large_step_under_way_holds_nobody_up_who_leaves() -> None:
     ledger._largest = {"cs.tables": 1_000_000}
     producer = Stuck()
     sending = asyncio.create_task(
-        ledger._send(cast("Any", producer), {"cs.tables": [Output(b"k", b"v" * 500_000)] * 4})
+        ledger._send(cast("Any", producer), {"cs.tables": [Output(b"k", b"v" * 500_000, [])] * 4})
     )
     async with asyncio.timeout(5):
         await producer.full.wait()

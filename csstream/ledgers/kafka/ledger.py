@@ -38,10 +38,13 @@ from csstream.ledgers.kafka.fetched import as_it_is, hand_on
 from csstream.ledgers.kafka.output import (
     BATCH_OVERHEAD,
     LARGEST_BYTES,
-    Output,
+    Batch,
     Outputs,
+    Records,
+    batches,
     dead_letter,
-    filled,
+    of_shops,
+    plain,
 )
 from csstream.ledgers.kafka.requests import Found, find_topics, read_settings
 from csstream.ledgers.kafka.state import (
@@ -352,11 +355,11 @@ class KafkaLedger:
         if producer is None:
             raise LedgerError(f"{self._place()} is not open: open it again")
         kept = self._kept | {topic: self._position(topic, at) for topic, at in positions.items()}
-        outputs = self._written(step, kept)  # before the transaction: what fails here leaves nothing behind
+        written = self._written(step, kept)
         try:
             await producer.begin_transaction()
             self._in_transaction = True
-            await self._send(producer, outputs)
+            await self._send(producer, written)
             if self._group is not None and time.monotonic() - self._group_s >= GROUP_S:
                 await self._show(producer, kept)
             else:
@@ -380,27 +383,24 @@ class KafkaLedger:
         self._kept = kept
         self._meta = self._meta_now()
 
-    def _written(self, step: Step, kept: Mapping[str, Kept]) -> dict[str, list[Output]]:
+    def _written(self, step: Step, kept: Mapping[str, Kept]) -> dict[str, Records]:
         """The step as records, by topic; `@positions` comes last."""
         to = self._outputs
-        rows = [Output(key, row) for key, row in step.rows.items()]
         meta = self._meta_now()
-        if meta != self._meta:
-            rows.append(Output(META, encode(meta)))
-        rows.append(Output(POSITIONS, encode(kept)))
-        outputs = {to.tables: rows}
+        beside = {} if meta == self._meta else {META: encode(meta)}
+        rows = step.rows | beside | {POSITIONS: encode(kept)}
+        written: dict[str, Records] = {to.tables: plain(rows)}
+        at = published_at(kept, step.clock_ms)
         if to.facts and step.facts:
-            outputs[to.facts] = [Output(fact.shop.encode(), facts.encode(fact)) for fact in step.facts]
+            written[to.facts] = of_shops(step.facts, facts.encode, at)
         if to.alerts and step.alerts:
-            outputs[to.alerts] = [Output(alert.shop.encode(), encode_alert(alert)) for alert in step.alerts]
-        for topic in outputs.keys() - {to.tables}:
-            outputs[topic][-1] = outputs[topic][-1]._replace(headers=published_at(kept, step.clock_ms))
+            written[to.alerts] = of_shops(step.alerts, encode_alert, at)
         if to.dead_letters and step.dead_letters:
             limit = self._largest[to.dead_letters] - BATCH_OVERHEAD
-            outputs[to.dead_letters] = [dead_letter(letter, limit) for letter in step.dead_letters]
+            written[to.dead_letters] = [dead_letter(letter, limit) for letter in step.dead_letters]
         if to.scoreboard and step.board:
-            outputs[to.scoreboard] = [Output(key, document) for key, document in step.board.items()]
-        return outputs
+            written[to.scoreboard] = plain(step.board)
+        return written
 
     def _position(self, topic: str, position: int) -> Kept:
         found = self._found.get(topic)
@@ -411,10 +411,10 @@ class KafkaLedger:
     def _meta_now(self) -> Meta:
         return (self._meta or Meta()).under(self._application, self._policy, rebuilding=self._rebuilding)
 
-    async def _send(self, producer: AIOKafkaProducer, outputs: Mapping[str, Sequence[Output]]) -> None:
+    async def _send(self, producer: AIOKafkaProducer, written: Mapping[str, Records]) -> None:
         """Send all, to all topics at once, and wait for every answer."""
         answers = await asyncio.gather(
-            *(self._send_to(producer, topic, records) for topic, records in outputs.items()),
+            *(self._send_to(producer, topic, records) for topic, records in written.items()),
             return_exceptions=True,
         )
         wrong = [answer for answer in answers if answer is not None]
@@ -424,14 +424,14 @@ class KafkaLedger:
         if wrong:
             raise wrong[0]
 
-    async def _send_to(self, producer: AIOKafkaProducer, topic: str, records: Sequence[Output]) -> None:
+    async def _send_to(self, producer: AIOKafkaProducer, topic: str, records: Records) -> None:
         limit = self._largest[topic]
-        sent: list[tuple[asyncio.Future[object], Sequence[Output]]] = []
+        sent: list[tuple[asyncio.Future[object], Batch]] = []
         try:
-            for builder, batch in filled(records, min(BATCH_BYTES, limit)):
-                if builder.size() > limit:
+            for batch in batches(records, min(BATCH_BYTES, limit)):
+                if batch.size() > limit:
                     raise self._too_large(topic, batch)
-                answer = await producer.send_batch(builder, topic, partition=self.partition)
+                answer = await producer.send_batch(batch, topic, partition=self.partition)
                 answer.add_done_callback(_heard)
                 sent.append((answer, batch))
         finally:
@@ -445,10 +445,10 @@ class KafkaLedger:
             if error is not None:
                 raise error
 
-    def _too_large(self, topic: str, batch: Sequence[Output]) -> LedgerError:
-        size = max(record.size() for record in batch)
+    def _too_large(self, topic: str, batch: Batch) -> LedgerError:
+        size = batch.size()
         return LedgerError(
-            f"{topic} partition {self.partition} does not take a record of about {size} bytes "
+            f"{topic} partition {self.partition} does not take a batch of {size} bytes "
             f"(its max.message.bytes is {self._largest[topic]}); kafka-configs.sh --bootstrap-server "
             f"{self._connection.broker} --entity-type topics --entity-name {topic} --alter "
             f"--add-config max.message.bytes={2 * size}"

@@ -1,14 +1,18 @@
 """What a step looks like as records: which topics, how large, cut into batches; and the form of a dead letter."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import NamedTuple
+from itertools import chain, islice, repeat
+from operator import attrgetter
+from time import time_ns
+from typing import Any, NamedTuple, TypeAlias
 
 from aiokafka.producer.message_accumulator import BatchBuilder  # type: ignore[import-untyped]
 
+from csstream.core.alert import Alert
 from csstream.core.engine import DeadLetter
+from csstream.core.facts import AnyFact
 
 BATCH_OVERHEAD = 61
 RECORD_OVERHEAD = 40
@@ -37,12 +41,18 @@ class Outputs:
         return [name for name in all_ if name]
 
 
+Headers: TypeAlias = list[tuple[str, bytes | None]]
+
+PLAIN: Headers = []
+"""The headers of most records."""
+
+
 class Output(NamedTuple):
-    """One record to be sent."""
+    """One record to be sent; any such triple is one."""
 
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]] = ()
+    headers: Headers
 
     def size(self) -> int:
         """Bytes that it takes in a batch, at most."""
@@ -52,19 +62,52 @@ class Output(NamedTuple):
         return size
 
 
-def filled(records: Sequence[Output], limit: int) -> Iterator[tuple[BatchBuilder, Sequence[Output]]]:
-    """The records in order as batches, each with what it holds; none is larger than `limit` unless one record is."""
-    start = 0
-    while start < len(records):
-        builder = BatchBuilder(limit, 0, is_transactional=True, key_serializer=None, value_serializer=None)
-        end = start
-        for key, value, headers in islice(records, start, None):
-            if builder.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+Records: TypeAlias = Iterable[tuple[bytes | None, bytes | None, Headers]]
+"""What goes to one topic, in order. It is made while it is put into batches: thousands of records that are made first
+have left the processor's cache when they are wanted."""
+
+
+def plain(rows: Mapping[bytes, bytes | None]) -> Records:
+    """Rows or documents as records."""
+    return zip(rows.keys(), rows.values(), repeat(PLAIN))
+
+
+def of_shops(
+    found: Sequence[AnyFact] | Sequence[Alert], encode: Callable[[Any], bytes], last: Headers
+) -> Records:
+    """Facts or alerts as records, with the shop as key; the last one has headers."""
+    shops = map(str.encode, map(attrgetter("shop"), found))
+    return zip(shops, map(encode, found), chain(repeat(PLAIN, len(found) - 1), (last,)), strict=True)
+
+
+class Batch(BatchBuilder):  # type: ignore[misc]
+    """As many records as fit into `limit` bytes, and one at least, to be sent at once; what did not fit is `left`.
+
+    The client's own way to fill a batch takes a call in Python, and the time of day, for each record.
+    """
+
+    def __init__(self, records: Records, limit: int) -> None:
+        super().__init__(limit, 0, is_transactional=True, key_serializer=None, value_serializer=None)
+        append, now_ms = self._builder.append, time_ns() // 1_000_000
+        self.left: list[tuple[bytes | None, bytes | None, Headers]] = []
+        number = 0
+        for key, value, headers in records:
+            if append(number, now_ms, key, value, headers) is None:
+                self.left.append((key, value, headers))
                 break
-            end += 1
-        builder.close()
-        yield builder, records[start:end]
-        start = end
+            number += 1
+        self._relative_offset = number
+        self.close()
+
+
+def batches(records: Records, limit: int) -> Iterator[Batch]:
+    """The records in order as batches; none is larger than `limit` unless one record is."""
+    rest = iter(records)
+    left = [*islice(rest, 1)]
+    while left:
+        batch = Batch(chain(left, rest), limit)
+        yield batch
+        left = batch.left
 
 
 def dead_letter(letter: DeadLetter, limit: int) -> Output:
@@ -73,7 +116,7 @@ def dead_letter(letter: DeadLetter, limit: int) -> Output:
     What is too large is cut: `cs-truncated` then says how many bytes the value had, `cs-sha256` what it was.
     """
     record = letter.record
-    told: list[tuple[str, bytes | None]] = [
+    told: Headers = [
         ("cs-reason", letter.reason.encode()),
         (
             "cs-error",

@@ -62,13 +62,15 @@ decode_meta = msgspec.json.Decoder(Meta).decode
 AT_POSITIONS, AT_CLOCK = "cs-positions", "cs-clock"
 
 
-def published_at(kept: Mapping[str, Kept], clock_ms: int | None) -> list[tuple[str, bytes]]:
+def published_at(kept: Mapping[str, Kept], clock_ms: int | None) -> list[tuple[str, bytes | None]]:
     """Headers of the last record of a step in each output: up to where it had read, and what time it was.
 
     Were the rows lost, these would say what has been published already.
     """
-    clock = [] if clock_ms is None else [(AT_CLOCK, str(clock_ms).encode())]
-    return [(AT_POSITIONS, encode(kept)), *clock]
+    told: list[tuple[str, bytes | None]] = [(AT_POSITIONS, encode(kept))]
+    if clock_ms is not None:
+        told.append((AT_CLOCK, str(clock_ms).encode()))
+    return told
 
 
 async def read_rows(
