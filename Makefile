@@ -66,7 +66,7 @@ live: $(READY) ## how soon the worker tells, and how soon it is back after a kil
 mutants: $(READY) ## break each rule of the core, one at a time: a test must notice
 	$(BIN)/python -m tests.mutants
 
-CORE := calendar conversation canon audit kinds rules scores scoreboard firsts step chapters \
+CORE := calendar changes conversation canon audit kinds rules scores scoreboard firsts step chapters \
 	seen customer shop shop_row engine \
 	$(filter-out %/__init__ %/rows %/rulebook, $(patsubst csstream/core/%.py,%,$(wildcard csstream/core/floor/*.py))) \
 	orders/desk orders/quiet orders/terms

@@ -1,102 +1,227 @@
 """What a customer's story tells the floor of the shop, instant by instant (SPEC 8, rules of kind s).
 
 The fold knows one customer at a time, the rules of a state need all of them at each instant. Between the two lie
-these records: small, flat, of the kind that one call turns into bytes, so that an audit can lay down a whole shop's
-on disk, put them in order of time and read them again. Each event gives one record, and most say little: a `View` is
-the whole of what the floor knows of a customer from then on, after a `Turn` only his wait is another, and a `Word`
-says that there was nothing new but the word itself.
+these records: small and flat, so that an audit can lay down a whole shop's on disk, put them in order of time and
+read them again. Each event gives one record, and most say little: a `View` is the whole of what the floor knows of a
+customer from then on, after a `Turn` only his wait is another, and a `Word` says that there was nothing new but the
+word itself.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import TypeAlias
+from typing import Any, Final, final
 
 import msgspec
-from msgspec import Struct
 
 from csstream.events import Event, Presence, Shift
 
 
-class OpenWait(Struct, array_like=True, gc=False):
+@final
+class OpenWait:
     """An open wait: its start, its first message, the holder (None: the queue) and since when he has it."""
 
-    since: int
-    first: str
-    holder: str | None
-    leg_from: int
-    closing: bool
+    __slots__ = ("closing", "first", "holder", "leg_from", "since")
+
+    def __init__(self, since: int, first: str, holder: str | None, leg_from: int, closing: bool) -> None:
+        self.since = since
+        self.first = first
+        self.holder = holder
+        self.leg_from = leg_from
+        self.closing = closing
+
+    def fields(self) -> tuple[Any, ...]:
+        """All of them, in the order of `__init__`."""
+        return self.since, self.first, self.holder, self.leg_from, self.closing
+
+    def equals(self, other: "OpenWait") -> bool:
+        """Whether the two say the same."""
+        return (
+            self.since == other.since
+            and self.leg_from == other.leg_from
+            and self.closing == other.closing
+            and self.holder == other.holder
+            and self.first == other.first
+        )
 
 
-class Word(Struct, array_like=True, gc=False, tag=0):
-    """An event at `ts` (epoch ms). `customer` is empty where it was no message; `sent`: who wrote effectively."""
+class Change:
+    """What one event at `ts` (epoch ms) changes; `event` is empty where time alone brought it about."""
 
-    ts: int
-    event: str
-    customer: str
-    sent: str | None
+    __slots__ = ("event", "ts")
+
+    def __init__(self, ts: int, event: str) -> None:
+        self.ts = ts
+        self.event = event
+
+    def fields(self) -> tuple[Any, ...]:
+        """What it is, as a number, and all that it says: `of_fields` makes the same of it."""
+        raise NotImplementedError
 
 
-class View(Struct, array_like=True, gc=False, tag=1):
-    """A customer from `ts` on. `event` is empty where time alone brought it about.
+@final
+class Word(Change):
+    """An event. `customer` is empty where it was no message; `sent`: who wrote effectively."""
+
+    __slots__ = ("customer", "sent")
+
+    def __init__(self, ts: int, event: str, customer: str, sent: str | None) -> None:
+        self.ts = ts
+        self.event = event
+        self.customer = customer
+        self.sent = sent
+
+    def fields(self) -> tuple[Any, ...]:
+        """As `Change.fields`."""
+        return _WORD, self.ts, self.event, self.customer, self.sent
+
+
+@final
+class View(Change):
+    """A customer from `ts` on.
 
     `last` is the last message, `received` the agents with a reception in its session; `wrote` and `first` the first
     message of its local day (-1: none), `replied` whether that day has a reply (SPEC 5, `reply_rate.any`).
     """
 
-    ts: int
-    event: str
-    customer: str
-    sent: str | None
-    last: int
-    wait: OpenWait | None
-    received: tuple[str, ...]
-    wrote: int
-    first: str
-    replied: bool
+    __slots__ = ("customer", "first", "last", "received", "replied", "sent", "wait", "wrote")
+
+    def __init__(
+        self,
+        ts: int,
+        event: str,
+        customer: str,
+        sent: str | None,
+        last: int,
+        wait: OpenWait | None,
+        received: tuple[str, ...],
+        wrote: int,
+        first: str,
+        replied: bool,
+    ) -> None:
+        self.ts = ts
+        self.event = event
+        self.customer = customer
+        self.sent = sent
+        self.last = last
+        self.wait = wait
+        self.received = received
+        self.wrote = wrote
+        self.first = first
+        self.replied = replied
+
+    def fields(self) -> tuple[Any, ...]:
+        """As `Change.fields`."""
+        return (
+            _VIEW, self.ts, self.event, self.customer, self.sent, self.last,
+            None if self.wait is None else self.wait.fields(),
+            self.received, self.wrote, self.first, self.replied,
+        )  # fmt: skip
+
+    def still(self, ts: int) -> "View":
+        """The same at a later instant, which no event has brought about."""
+        return View(
+            ts, "", self.customer, None, self.last, self.wait,
+            self.received, self.wrote, self.first, self.replied,
+        )  # fmt: skip
 
 
-class Turn(Struct, array_like=True, gc=False, tag=4):
+@final
+class Turn(Change):
     """A customer from `ts` on whose wait has begun, changed hands or ended; else he is as in his last `View`."""
 
-    ts: int
-    event: str
-    customer: str
-    sent: str | None
-    last: int
-    wait: OpenWait | None
+    __slots__ = ("customer", "last", "sent", "wait")
+
+    def __init__(
+        self, ts: int, event: str, customer: str, sent: str | None, last: int, wait: OpenWait | None
+    ) -> None:
+        self.ts = ts
+        self.event = event
+        self.customer = customer
+        self.sent = sent
+        self.last = last
+        self.wait = wait
+
+    def fields(self) -> tuple[Any, ...]:
+        """As `Change.fields`."""
+        wait = None if self.wait is None else self.wait.fields()
+        return _TURN, self.ts, self.event, self.customer, self.sent, self.last, wait
 
 
-class Sign(Struct, array_like=True, gc=False, tag=2):
+@final
+class Sign(Change):
     """An agent signs on, hangs, steps away or leaves."""
 
-    ts: int
-    event: str
-    agent: str
-    state: str
-    capacity: int | None
+    __slots__ = ("agent", "capacity", "state")
+
+    def __init__(self, ts: int, event: str, agent: str, state: str, capacity: int | None) -> None:
+        self.ts = ts
+        self.event = event
+        self.agent = agent
+        self.state = state
+        self.capacity = capacity
+
+    def fields(self) -> tuple[Any, ...]:
+        """As `Change.fields`."""
+        return _SIGN, self.ts, self.event, self.agent, self.state, self.capacity
 
 
-class Rota(Struct, array_like=True, gc=False, tag=3):
+@final
+class Rota(Change):
     """A shift is announced, or announced anew."""
 
-    ts: int
-    event: str
-    agent: str
-    shift: str
-    start: int
-    end: int
+    __slots__ = ("agent", "end", "shift", "start")
+
+    def __init__(self, ts: int, event: str, agent: str, shift: str, start: int, end: int) -> None:
+        self.ts = ts
+        self.event = event
+        self.agent = agent
+        self.shift = shift
+        self.start = start
+        self.end = end
+
+    def fields(self) -> tuple[Any, ...]:
+        """As `Change.fields`."""
+        return _ROTA, self.ts, self.event, self.agent, self.shift, self.start, self.end
 
 
-Change: TypeAlias = Word | View | Turn | Sign | Rota
+_WORD: Final = 0
+_VIEW: Final = 1
+_SIGN: Final = 2
+_ROTA: Final = 3
+_TURN: Final = 4
+
+
+def of_fields(fields: Sequence[Any]) -> Change:
+    """The change that gave these `fields`."""
+    kind: int = fields[0]
+    if kind == _WORD:
+        return Word(fields[1], fields[2], fields[3], fields[4])
+    if kind == _SIGN:
+        return Sign(fields[1], fields[2], fields[3], fields[4], fields[5])
+    if kind == _ROTA:
+        return Rota(fields[1], fields[2], fields[3], fields[4], fields[5], fields[6])
+    ts, event, customer, sent, last = fields[1], fields[2], fields[3], fields[4], fields[5]
+    wait = None if fields[6] is None else OpenWait(*fields[6])
+    if kind == _TURN:
+        return Turn(ts, event, customer, sent, last, wait)
+    return View(ts, event, customer, sent, last, wait, tuple(fields[7]), fields[8], fields[9], fields[10])
+
 
 instant = attrgetter("ts")
 """The key that sorts changes; of one customer or agent they stay in their order."""
 
-encode = msgspec.msgpack.Encoder().encode
-"""Changes as bytes."""
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(list[list[Any]]).decode
 
-decode = msgspec.msgpack.Decoder(list[Change]).decode
-"""Changes from the bytes of a list of them."""
+
+def encode(changes: Iterable[Change]) -> bytes:
+    """Changes as bytes."""
+    return _pack([change.fields() for change in changes])
+
+
+def decode(data: bytes) -> list[Change]:
+    """Changes from their bytes."""
+    return [of_fields(fields) for fields in _unpack(data)]
 
 
 def of_agent(events: Iterable[Event]) -> list[Change]:

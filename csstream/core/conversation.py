@@ -15,9 +15,9 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from csstream.core.calendar import Calendar
-from csstream.core.changes import Change, OpenWait, View
+from csstream.core.changes import Change, OpenWait, Turn, View, Word
 from csstream.core.facts import AnyFact, Consult, Flag, Leg, Level, Order, Reception, Reminder, Wait
-from csstream.core.kinds import MESSAGE, TURN, WORD
+from csstream.core.kinds import MESSAGE
 from csstream.core.orders.terms import Terms
 from csstream.events import Complaint, Event, Message, Session, Transfer
 from csstream.policy import Policy
@@ -44,6 +44,10 @@ class AgentDay:
         self.bad = bad
         self.evidence = evidence
 
+    def fields(self) -> tuple[Any, ...]:
+        """All of them, in the order of `__init__`."""
+        return self.first, self.replied, self.bad, self.evidence
+
 
 class Aside:
     """What an agent said who did not hold the waiting customer: first and last word, last word of `reply_rate`."""
@@ -54,6 +58,10 @@ class Aside:
         self.reply = reply
         self.reply_id = reply_id
 
+    def fields(self) -> tuple[Any, ...]:
+        """All of them, in the order of `__init__`."""
+        return self.first, self.last, self.reply, self.reply_id
+
 
 class Closing:
     """An agent's first close of the window on a waiting customer."""
@@ -62,6 +70,10 @@ class Closing:
         self.ts = ts
         self.agent = agent
         self.id = event_id
+
+    def fields(self) -> tuple[Any, ...]:
+        """All of them, in the order of `__init__`."""
+        return self.ts, self.agent, self.id
 
 
 class Complaining:
@@ -73,6 +85,10 @@ class Complaining:
         self.id = event_id
         self.end = end
         self.outcome = outcome
+
+    def fields(self) -> tuple[Any, ...]:
+        """All of them, in the order of `__init__`."""
+        return self.ts, self.agent, self.id, self.end, self.outcome
 
 
 class Receiving:
@@ -87,6 +103,10 @@ class Receiving:
         self.any = first_any
         self.replies = replies
         self.evidence = evidence
+
+    def fields(self) -> tuple[Any, ...]:
+        """All of them, in the order of `__init__`."""
+        return self.start, self.day_ms, self.response, self.any, self.replies, self.evidence
 
 
 class State:
@@ -140,6 +160,16 @@ class State:
                 self.day_end, self.wrote, self.replied, self.bad, self.day_evidence, self.agent_days,
                 self.inquired, self.complaints,
             ) = kept  # fmt: skip
+
+    def fields(self) -> tuple[Any, ...]:
+        """All of them, in the order of `__init__`."""
+        return (
+            self.holder, self.last_message, self.last_activity, self.next_due, self.since, self.first_id,
+            self.closing, self.messages, self.first_any, self.leg_from, self.legs, self.evidence,
+            self.others, self.flag, self.session_start, self.session_id, self.customer_wrote,
+            self.openers, self.received, self.shop_received, self.day, self.day_end, self.wrote,
+            self.replied, self.bad, self.day_evidence, self.agent_days, self.inquired, self.complaints,
+        )  # fmt: skip
 
 
 class Concluded:
@@ -321,9 +351,9 @@ class Conversation:
                 contact = s.session_start, len(s.received), s.wrote, s.replied
                 changes.append(self.view(t, event.id, sent))
             elif waits != wait:
-                changes.append(TURN(t, event.id, customer, sent, s.last_message, self._open()))
+                changes.append(Turn(t, event.id, customer, sent, s.last_message, self._open()))
             else:
-                changes.append(WORD(t, event.id, said, sent))
+                changes.append(Word(t, event.id, said, sent))
             wait = waits
 
     def expire(self, now: int, changes: list[Change]) -> int:

@@ -13,8 +13,6 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec.structs import replace
-
 from csstream.core.alert import Alert
 from csstream.core.audit import standing_alerts
 from csstream.core.canon import Standing, canonical, settle, tell, without_spam
@@ -344,7 +342,7 @@ class Customer:
         """Take out what was told of one event; told anew, it may have another form."""
         for place, told in enumerate(changes):
             if (
-                isinstance(told, View | Turn | Word)
+                isinstance(told, (View, Turn, Word))
                 and (told.ts, told.event) == (change.ts, change.event)
                 and told.customer in ("", self.name)
             ):
@@ -412,7 +410,7 @@ class Customer:
             if change.ts >= since_ms:
                 break
             if type(change) is View:
-                view = replace(change, ts=floor_ms, event="", sent=None)
+                view = change.still(floor_ms)
             elif type(change) is Turn:
                 view.last, view.wait = change.last, change.wait
             elif type(change) is Word and change.customer:

@@ -5,7 +5,6 @@ Compiled code looks a class that is not compiled up by its name each time it nam
 
 from typing import Final
 
-from csstream.core.changes import Turn, View, Word
 from csstream.core.facts import Wait
 from csstream.events import Complaint, Message, Order, Spam
 
@@ -13,9 +12,5 @@ COMPLAINT: Final = Complaint
 MESSAGE: Final = Message
 ORDER_EVENT: Final = Order
 SPAM: Final = Spam
-
-TURN: Final = Turn
-VIEW: Final = View
-WORD: Final = Word
 
 WAIT: Final = Wait

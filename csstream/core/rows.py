@@ -7,7 +7,7 @@ rows of a codec that it does not know.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import methodcaller
 from typing import Any
 
 import msgspec
@@ -147,17 +147,6 @@ def family_of(key: bytes) -> str:
     return key[2 : key.index(b'"', 2)].decode()
 
 
-_fields: dict[type, Callable[[object], tuple[Any, ...]]] = {}
-
-
-def _values(record: object) -> tuple[Any, ...]:
-    """A record of the fold as the array of its fields, in the order in which its `__init__` sets them."""
-    fields = _fields.get(type(record))
-    if fields is None:
-        fields = _fields[type(record)] = attrgetter(*names_of(record))
-    return fields(record)
-
-
 _STATE = names_of(State())
 _LEGS = list[Leg]
 
@@ -196,7 +185,7 @@ def decode_state(row: bytes) -> State:
     return State(values)
 
 
-_pack = msgspec.msgpack.Encoder(enc_hook=_values).encode
+_pack = msgspec.msgpack.Encoder(enc_hook=methodcaller("fields")).encode
 _unpack = msgspec.msgpack.Decoder(list[Any]).decode
 encode_row = _pack
 encode_state = _pack

@@ -616,7 +616,8 @@ class Shop:
                 told = customer.views(self._settled_for(name), now)
                 views += [c for c in told if type(c) is View and c.ts <= now]
                 ahead += [c for c in told if c.ts > now]
-        self._changes = [*(c for c in self._changes if c not in ahead), *ahead]
+        known = {c.fields() for c in ahead}
+        self._changes = [*(c for c in self._changes if c.fields() not in known), *ahead]
         floor.resume(views)
 
     def restore_day(self, day: str, agent: str | None, row: DayRow, samples: dict[str, list[int]]) -> None:

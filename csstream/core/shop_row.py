@@ -1,5 +1,7 @@
 """What is kept of a shop itself. Its clock is read with every event, so it is a plain record (`core/record.py`)."""
 
+from typing import Any
+
 
 class ShopRow:
     """A shop: its clock, up to where its dues are worked off, and since when forgotten customers lie back.
@@ -25,3 +27,15 @@ class ShopRow:
         self.place = place
         self.ended_ms = ended_ms
         self.settled_name = settled_name
+
+    def fields(self) -> tuple[Any, ...]:
+        """All of them, in the order of `__init__`."""
+        return (
+            self.clock_ms,
+            self.settled_ms,
+            self.forgotten_ms,
+            self.day,
+            self.place,
+            self.ended_ms,
+            self.settled_name,
+        )

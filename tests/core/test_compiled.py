@@ -2,13 +2,17 @@
 
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import pytest
 
 import csstream.core
-from csstream.core.conversation import AgentDay, Aside, Closing, Receiving, State
+from csstream.core.conversation import AgentDay, Aside, Closing, Complaining, Receiving, State
 from csstream.core.facts import Leg
+from csstream.core.record import names_of
 from csstream.core.rows import decode_state, encode_state
+from csstream.core.shop_row import ShopRow
 
 FOLDER = Path(csstream.core.__file__).parent
 
@@ -40,6 +44,34 @@ def test_a_row_holds_every_record_of_the_fold() -> None:
     assert again.shop_received is not None
     assert (again.others["B"].reply_id, again.flag.ts, again.received["A"].replies) == ("m", 7, 5)
     assert (again.shop_received.start, again.agent_days["A"].evidence) == (1, ["m"])
+
+
+def numbered(state: State) -> State:
+    """Each of its fields says which one it is, as far as its type lets it."""
+    for place, name in enumerate(names_of(state)):
+        kind = type(getattr(state, name))
+        if kind in (int, str, list):
+            setattr(state, name, {int: place, str: name, list: [place]}[kind])
+    return state
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        AgentDay(1, True, False, ["m"]),
+        Aside(1, 2, 3, "m"),
+        Closing(7, None, "s"),
+        Complaining(1, "A", "k", -1, ""),
+        Receiving(1, 2, 3, 4, 5, ["m"]),
+        ShopRow(1, 2, 3, "2026-11-21", 4, 5, "c"),
+        numbered(State()),
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_what_a_row_gets_of_a_record_is_all_that_there_is_in_the_order_in_which_it_is_read(
+    record: Any,
+) -> None:
+    assert record.fields() == tuple(getattr(record, name) for name in names_of(record))
 
 
 def test_a_row_from_before_a_field_was_added_is_still_read() -> None:

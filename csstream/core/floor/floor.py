@@ -14,7 +14,7 @@ from typing import Any
 
 from csstream.core.alert import Alert
 from csstream.core.calendar import Calendar
-from csstream.core.changes import Change, OpenWait, Rota, Sign, View
+from csstream.core.changes import Change, OpenWait, Rota, Sign, Turn, View, Word
 from csstream.core.conversation import NEVER
 from csstream.core.floor import rulebook
 from csstream.core.floor.agent_rule import AgentRule, never
@@ -22,7 +22,6 @@ from csstream.core.floor.ages import Ages
 from csstream.core.floor.desk import Desk
 from csstream.core.floor.scene import DESK, Scene, first_messages
 from csstream.core.floor.shop_rule import ShopRule
-from csstream.core.kinds import TURN, VIEW, WORD
 from csstream.core.rules import GroupOf
 from csstream.policy import Policy
 
@@ -84,7 +83,7 @@ class Floor:
             event = change.event
             if event and (now > scene.newest_ms or event > scene.newest_id):
                 scene.newest_ms, scene.newest_id = now, event
-            if type(change) is WORD:
+            if type(change) is Word:
                 customer = change.customer
                 if change.sent is not None:
                     self._sent(change.sent, t, event)
@@ -93,7 +92,7 @@ class Floor:
                     last_of[customer] = t  # first: who is back is a guest by his newest word
                     if now - before >= gap:  # not `t`: he may come in late
                         self._return(customer, event)
-            elif type(change) is TURN:
+            elif type(change) is Turn:
                 customer, last = change.customer, change.last
                 if change.sent is not None:
                     self._sent(change.sent, t, event)
@@ -102,7 +101,7 @@ class Floor:
                 last_of[customer] = last
                 if last > before and now - before >= gap:
                     self._return(customer, event)
-            elif type(change) is VIEW:
+            elif type(change) is View:
                 if change.sent is not None:
                     self._sent(change.sent, t, event)
                 self._see(change)
@@ -316,7 +315,10 @@ class Floor:
         """A customer's wait may be another, have another holder, or have ended."""
         scene = self.scene
         before = scene.waits.get(customer)
-        if wait == before:
+        if wait is None or before is None:
+            if wait is before:
+                return
+        elif wait.equals(before):
             return
         if before is not None and not before.closing:
             holder = before.holder

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from csstream.core.alert import Alert
-from csstream.core.changes import Change, Turn, View, Word
+from csstream.core.changes import Change, Turn, View, Word, of_fields
 from csstream.core.floor.floor import Floor
 from csstream.core.floor.roster import Shift
 
@@ -48,7 +48,7 @@ class FloorRow(Struct, array_like=True):
     online_ms: int
     storm: Any
     standing: dict[str, Alert]
-    ahead: list[Change]
+    ahead: list[list[Any]]
     """What was heard of agents for instants that are not judged yet: a step may end between two dues."""
 
 
@@ -80,7 +80,7 @@ def changed(floor: Floor, ahead: Sequence[Change]) -> Iterator[tuple[tuple[str, 
         floor.now, scene.newest_ms, scene.newest_id, floor.stirred(), floor.called(),
         kept.pop("reply_rate"), roster.online_ms, kept.pop("storm"),
         {rule.name: rule.alert for rule in floor.shop_rules if rule.alert is not None},
-        sorted(filter(_nobodys, ahead), key=_turn),
+        [[*change.fields()] for change in sorted(filter(_nobodys, ahead), key=_turn)],
     )  # fmt: skip
     for rule, its_own in kept.items():
         yield (RULE, rule), its_own
@@ -121,7 +121,7 @@ def restore(floor: Floor, part: str, agent: str, data: bytes) -> list[Change]:
         restored = floor.restored
         restored.stirred, restored.called, restored.standing = shop.stirred, shop.called, shop.standing
         restored.kept |= {"reply_rate": shop.reply_rate, "storm": shop.storm}
-        return shop.ahead
+        return [of_fields(fields) for fields in shop.ahead]
     return []
 
 
