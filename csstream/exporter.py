@@ -15,9 +15,10 @@ import socket
 import threading
 import time
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -105,21 +106,23 @@ class Snapshots:
         """
         shown, left_out = self._choose(shops)
         self._shown = shown
-        readings: dict[str, list[Reading]] = {}
+        there: defaultdict[str, set[str]] = defaultdict(lambda: {""})
+        for name, agent in shown:
+            there[name].add(agent)
+        readings: defaultdict[str, list[Reading]] = defaultdict(list)
         for shop in shops:
+            agents = there[shop.name]
             for name, labels, value in shop.readings():
                 place = _AGENT_AT.get(name)
-                if place is not None and labels[place] and (shop.name, labels[place]) not in shown:
-                    continue
-                if isinstance(value, list):
-                    readings.setdefault(name, []).append((labels, (*value[:-1], value[-1] / 1000)))
-                else:
-                    readings.setdefault(name, []).append((labels, value))
+                if place is None or labels[place] in agents:
+                    readings[name].append(
+                        (labels, (*value[:-1], value[-1] / 1000) if isinstance(value, list) else value)
+                    )
         readings |= self._of_process(process, failed or {}, rows or {}, steps or Steps())
         readings["agents_left_out"] = [((), left_out)]
         for name, found in (driver or {}).items():
             readings[name] = list(found)
-        return Snapshot(readings, shown)
+        return Snapshot(dict(readings), shown)
 
     def _choose(self, shops: Iterable[Shop]) -> tuple[frozenset[tuple[str, str]], int]:
         """Who has series: those who had and are not silent, then the newest, as many as may be."""
@@ -213,37 +216,48 @@ _TYPES = {"g": "gauge", "c": "counter", "h": "histogram"}
 
 
 def _write(metric: Metric, found: Iterable[Reading], out: list[str]) -> None:
-    name, names = PREFIX + metric.name, metric.labels
+    name = PREFIX + metric.name
     help_ = metric.help.replace("\\", r"\\").replace("\n", r"\n")
     out.append(f"# HELP {name} {help_}\n# TYPE {name} {_TYPES[metric.type]}\n")
-    if metric.type == "h":
-        form, bare = _form(metric), not names
-        for values, counts in found:
-            assert isinstance(counts, tuple)
-            totals = tuple(accumulate(counts[:-1]))
-            text = form % (*totals, totals[-1], counts[-1])
-            out.append(text if bare else text.replace(_LABELS, _labels(names, values)))
-    elif not names:
-        out += [f"{name} {number}\n" for _, number in found]
-    else:
-        out += [f"{name}{{{_labels(names, values)}}} {number}\n" for values, number in found]
+    leads = _leads(metric)
+    if metric.type != "h":
+        out += [f"{leads[values]} {number}\n" for values, number in found]
+        return
+    for values, counts in found:
+        assert isinstance(counts, tuple)
+        totals = tuple(accumulate(counts[:-1]))
+        out.append(leads[values] % (*totals, totals[-1], counts[-1]))
 
 
-_LABELS = "\0"  # stands for the labels in a form; the wire format lets none of it into a label
+class _Leads(dict[Labels, str]):
+    """What stands before the number of a series of a metric, by its labels; of a histogram, all lines of it with a
+    place for each number. Made once a series: who had it in the last scrape mostly has it in the next."""
+
+    MOST = 16_384
+
+    def __init__(self, metric: Metric) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def __missing__(self, values: Labels) -> str:
+        if len(self) >= self.MOST:
+            self.clear()
+        lead = self[values] = self._made(values)
+        return lead
+
+    def _made(self, values: Labels) -> str:
+        metric, name = self._metric, PREFIX + self._metric.name
+        pairs = [f'{n}="{_escaped(v)}"' for n, v in zip(metric.labels, values, strict=True)]
+        if metric.type != "h":
+            return f"{name}{{{','.join(pairs)}}}" if pairs else name
+        pairs = [pair.replace("%", "%%") for pair in pairs]
+        lead, tail = (",".join([*pairs, ""]), f"{{{','.join(pairs)}}}") if pairs else ("", "")
+        bounds = (*map(float, metric.buckets), "+Inf")
+        lines = [f'{name}_bucket{{{lead}le="{bound}"}} %s\n' for bound in bounds]
+        return f"{''.join(lines)}{name}_count{tail} %s\n{name}_sum{tail} %s\n"
 
 
-def _form(metric: Metric) -> str:
-    """All lines of one histogram, with a place for each number."""
-    name = PREFIX + metric.name
-    lead, tail = (f"{_LABELS},", f"{{{_LABELS}}}") if metric.labels else ("", "")
-    bounds = (*map(float, metric.buckets), "+Inf")
-    buckets = "".join(f'{name}_bucket{{{lead}le="{bound}"}} %s\n' for bound in bounds)
-    return f"{buckets}{name}_count{tail} %s\n{name}_sum{tail} %s\n"
-
-
-@lru_cache(65_536)
-def _labels(names: tuple[str, ...], values: Labels) -> str:
-    return ",".join([f'{n}="{_escaped(v)}"' for n, v in zip(names, values, strict=True)])
+_leads = cache(_Leads)
 
 
 def _escaped(value: str) -> str:

@@ -10,6 +10,7 @@ import heapq
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from hashlib import blake2b
 
 from csstream.core.calendar import Day
@@ -643,9 +644,8 @@ class Shop:
         for agent, tally in self.tallies.items():
             for rows in (tally.counts, tally.histograms):
                 for counted, value in rows.items():
-                    metric, *rest = counted.split("|")
-                    own = (agent,) if metric in _BY_AGENT else ()
-                    unit = BY_NAME[metric].unit
+                    metric, by_agent, unit, rest = _counted(counted)
+                    own = (agent,) if by_agent else ()
                     shown = value / unit if unit > 1 and isinstance(value, int) else value
                     yield metric, (name, *own, *rest), shown
         for metric, labels, number in day_figures(
@@ -678,64 +678,68 @@ class Shop:
 
     def _open_readings(self, clock: int) -> Iterator[tuple[str, Labels, float]]:
         name = self.name
-        open_waits: Counter[str] = Counter({"": 0})
-        oldest: dict[str, int] = {"": 0}
-        over: Counter[tuple[str, str]] = Counter()
-        concurrent: Counter[str] = Counter()
-        firing: Counter[str] = Counter({"wait": 0, "closed_while_waiting": 0} | self.floor.standing())
+        levels = [(level, f"{level / 1000:g}") for level in self.rules.levels]
+        waits, closed, open_, concurrent = self._present(clock)
+        for agent, ages in open_.items():
+            yield "open_waits", (name, agent), len(ages)
+            yield "oldest_wait_seconds", (name, agent), max([0, *ages]) / 1000
+            for level, shown in levels:
+                yield "waits_over", (name, agent, shown), sum([age > level for age in ages])
+            if agent:
+                yield "concurrent_customers", (name, agent), concurrent.get(agent, 0)
+        firing: Counter[str] = Counter(self.floor.standing())
+        firing["wait"] += waits
+        firing["closed_while_waiting"] += closed
         firing["complaint"] = sum(
             len(self.customers[name].conversation.open_complaints()) for name in self._complaining
         )
-        gap = self.rules.gap
-        for agent in self.tallies:
-            open_waits[agent] = oldest[agent] = 0
-        for customer in self._present():
-            s = customer.conversation.state
-            busy: set[str] = set()
-            if s.since >= 0:
-                firing["wait"] += customer.fired
-                firing["closed_while_waiting"] += customer.flagged is not None
-                if not s.closing:
-                    holder = s.holder or ""
-                    open_waits[holder] += 1
-                    age = clock - s.since
-                    oldest[holder] = max(oldest.get(holder, 0), age)
-                    for level in self.rules.levels:
-                        if age > level:
-                            over[holder, f"{level / 1000:g}"] += 1
-                    if holder:
-                        busy.add(holder)
-            if s.session_start >= 0 and clock - s.last_message < gap:
-                busy.update(s.received)
-            concurrent.update(busy)
-        for agent, number in open_waits.items():
-            yield "open_waits", (name, agent), number
-            yield "oldest_wait_seconds", (name, agent), oldest.get(agent, 0) / 1000
-            for level in self.rules.levels:
-                shown = f"{level / 1000:g}"
-                yield "waits_over", (name, agent, shown), over[agent, shown]
-            if agent:
-                yield "concurrent_customers", (name, agent), concurrent[agent]
         for rule in ("reminder_due", "reminder_missed"):
             firing[rule] = self.desk.firing[rule]
         for rule, number in firing.items():
             yield "alerts_firing", (name, rule), number
 
+    def _present(self, clock: int) -> tuple[int, int, dict[str, list[int]], dict[str, int]]:
+        """In one pass over the customers: alerts `wait` and `closed_while_waiting` that stand, the ages of the open
+        `normal` waits by holder, and by agent the customers who wait for them or are in a live reception of theirs."""
+        gap = self.rules.gap
+        fired = closed = 0
+        open_: dict[str, list[int]] = {agent: [] for agent in ("", *self.tallies)}
+        concurrent: dict[str, int] = {}
+        for customer in self.customers.values():
+            s = customer.conversation.state
+            holder = ""
+            if s.since >= 0:
+                fired += customer.fired
+                closed += customer.flagged is not None
+                if not s.closing:
+                    holder = s.holder or ""
+                    ages = open_.get(holder)
+                    if ages is None:
+                        ages = open_[holder] = []
+                    ages.append(clock - s.since)
+            if s.session_start >= 0 and clock - s.last_message < gap:
+                for agent in s.received:
+                    concurrent[agent] = concurrent.get(agent, 0) + 1
+                if holder in s.received:
+                    continue
+            if holder:
+                concurrent[holder] = concurrent.get(holder, 0) + 1
+        return fired, closed, open_, concurrent
+
     def waiting(self) -> Iterator[Customer]:
         """Customers with an open wait of any class after the last step, without looking at the others."""
         return (self.customers[name] for name in self._waiting)
 
-    def _present(self) -> Iterator[Customer]:
-        """Customers with an open wait, or a message less than a silence of `session_gap` ago."""
-        clock = self.row.clock_ms
-        for customer in self.customers.values():
-            s = customer.conversation.state
-            if s.since >= 0 or clock - s.last_message < self.rules.gap:
-                yield customer
-
 
 _BY_AGENT = frozenset(metric.name for metric in METRICS if metric.scope == "F" and "agent" in metric.labels)
 _BOUNDS_MS = {metric.name: [bound * 1000 for bound in metric.buckets] for metric in FIRSTS}
+
+
+@cache
+def _counted(key: str) -> tuple[str, bool, int, tuple[str, ...]]:
+    """Of the key of a tally: the metric, whether it is of an agent, its unit, and the other labels."""
+    metric, *rest = key.split("|")
+    return metric, metric in _BY_AGENT, BY_NAME[metric].unit, tuple(rest)
 
 
 def agent_key(agent: str | None) -> str:
