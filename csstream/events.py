@@ -36,8 +36,8 @@ Sender = Literal["customer", "human", "assist_bot", "bot", "auto", "template", "
 Kind = Literal["text", "image", "emoji", "shake", "card", "file", "voice", "video"]
 
 
-class Record(Struct, kw_only=True, tag_field="type"):
-    """What all events share (SPEC 1). `ts` is epoch milliseconds once decoded."""
+class Record(Struct, kw_only=True, tag_field="type", omit_defaults=True):
+    """What all events share (SPEC 1). `ts` is epoch milliseconds once decoded. What goes without saying is not kept."""
 
     id: Id
     ts: Instant
@@ -210,8 +210,9 @@ class Reject(Struct, frozen=True):
 
 
 def content(event: Event) -> bytes:
-    """The event as JSON with sorted keys: equal for duplicates, and the smaller one stands (SPEC 3)."""
-    return msgspec.json.encode(event, order="sorted")
+    """The whole event as JSON with sorted keys: equal for duplicates, and the smaller one stands (SPEC 3)."""
+    said = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not UNSET}
+    return msgspec.json.encode(said | {"type": event.__struct_config__.tag}, order="sorted")
 
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, OverflowError)

@@ -68,8 +68,8 @@ class WorkerError(Exception):
     """The worker cannot run; the text says what to do."""
 
 
-COLLECT = (100_000, 50, 50)
-"""When Python looks for cycles: what a step makes has none, and looking cost a tenth of the CPU."""
+COLLECT = (1_000_000, 50, 50)
+"""When Python looks for cycles: what a step makes has none, and is more than 100,000 objects while it lives."""
 
 
 TURN_S = 0.001
