@@ -10,9 +10,9 @@ a few dozen attribute reads, a fact is built once, when it is concluded.
 
 import unicodedata
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from csstream.core.calendar import Calendar
 from csstream.core.changes import Change, OpenWait, Turn, View, Word
@@ -24,6 +24,9 @@ from csstream.policy import Policy
 
 NEVER: Final = 1 << 60
 """A due that does not come: far beyond the year 9999, and an instant added to it is still a machine integer."""
+
+Agent: TypeAlias = str | UnsetType | None
+"""Whom an event names: null is the queue, absent is unknown (SPEC 1)."""
 
 EVIDENCE: Final = 20
 """Customer messages named in a fact; the oldest ones (`messages` has their number)."""
@@ -307,7 +310,7 @@ class Conversation:
         for event in events:
             t: int = event.ts  # type: ignore[assignment]  # decoded
             if type(event) is MESSAGE and not event.internal:
-                self._message(event, t, event.sender)
+                self._message(event, t, event.sender, event.agent, event.id)
                 continue
             if s.since >= 0 and t > s.next_due:
                 self._expire(t)
@@ -331,15 +334,14 @@ class Conversation:
                 wait = s.since, s.first_id, s.leg_from, s.holder
             sent = None
             said = ""
+            name = event.id
             if type(event) is MESSAGE:
                 if not event.internal:
                     said = customer
-                    sender = event.sender
-                    self._message(event, t, sender)
-                    if sender in response:
-                        agent = event.agent
-                        if type(agent) is str:
-                            sent = agent
+                    sender, agent = event.sender, event.agent
+                    self._message(event, t, sender, agent, name)
+                    if sender in response and type(agent) is str:
+                        sent = agent
             elif type(event) is Transfer:
                 self._transfer(event)
             elif type(event) is Session:
@@ -349,11 +351,11 @@ class Conversation:
             waits = s.since, s.first_id, s.leg_from, s.holder
             if contact != (s.session_start, len(s.received), s.wrote, s.replied):
                 contact = s.session_start, len(s.received), s.wrote, s.replied
-                changes.append(self.view(t, event.id, sent))
+                changes.append(self.view(t, name, sent))
             elif waits != wait:
-                changes.append(Turn(t, event.id, customer, sent, s.last_message, self._open()))
+                changes.append(Turn(t, name, customer, sent, s.last_message, self._open()))
             else:
-                changes.append(Word(t, event.id, said, sent))
+                changes.append(Word(t, name, said, sent))
             wait = waits
 
     def expire(self, now: int, changes: list[Change]) -> int:
@@ -385,7 +387,7 @@ class Conversation:
 
     # ---- events -----------------------------------------------------------------------------------------
 
-    def _message(self, m: Message, t: int, sender: str) -> None:
+    def _message(self, m: Message, t: int, sender: str, agent: Agent, name: str) -> None:
         s = self.state
         rules = self.rules
         if t > s.next_due:
@@ -395,16 +397,15 @@ class Conversation:
         if silence > rules.gap and (since < 0 or s.closing):
             self._new_session(m, t)
         if sender == "customer":
-            self._from_customer(m, t, since)
+            self._from_customer(m, t, since, agent, name)
         else:
-            self._to_customer(m, t, since, sender)
+            self._to_customer(t, since, sender, agent, name)
         s.last_message = s.last_activity = t
 
-    def _from_customer(self, m: Message, t: int, since: int) -> None:
+    def _from_customer(self, m: Message, t: int, since: int, agent: Agent, name: str) -> None:
         s = self.state
         rules = self.rules
         s.customer_wrote = True
-        agent, name = m.agent, m.id
         counts = True
         if since >= 0 and s.closing:
             if rules.courtesy(m):
@@ -447,11 +448,10 @@ class Conversation:
             if s.holder is not None:
                 self._concern(s.holder, t, name)
 
-    def _to_customer(self, m: Message, t: int, since: int, sender: str) -> None:
+    def _to_customer(self, t: int, since: int, sender: str, agent: Agent, name: str) -> None:
         s = self.state
         rules = self.rules
-        said_by, name = m.agent, m.id
-        x = said_by if type(said_by) is str else None
+        x = agent if type(agent) is str else None
         effective = sender in rules.response
         if since >= 0:
             if s.first_any < 0:

@@ -110,13 +110,12 @@ class Customer:
 
     # ---- events -----------------------------------------------------------------------------------------
 
-    def accept(self, event: Event, perhaps_known: bool) -> str:
-        """Judge one event in its turn of arrival (`applied`, `duplicate`, `conflict`, `too_late`) and note it.
+    def accept(self, event: Event, ts: int, perhaps_known: bool) -> str:
+        """Judge one event of `ts` in its turn of arrival (`applied`, `duplicate`, `conflict`, `too_late`) and note it.
 
         `absorb` folds what was noted: first judged one by one, then folded in canonical order, so that what a
         step happens to hold decides neither what is accepted nor, more often than it must, that it is corrected.
         """
-        ts: int = event.ts  # type: ignore[assignment]  # decoded
         horizon = self.rules.horizon
         result = APPLIED
         if perhaps_known:

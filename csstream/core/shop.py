@@ -123,7 +123,7 @@ class Shop:
             customer.account = self.desk.account(name)
         if behind < 0:
             self.move_clock(ts)
-        result = customer.accept(event, self.seen.perhaps(name, event.id, ts, row.clock_ms))
+        result = customer.accept(event, ts, self.seen.perhaps(name, event.id, ts, row.clock_ms))
         if result in (DUPLICATE, TOO_LATE):
             return result, behind
         self._pending[name] = customer
