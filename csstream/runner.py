@@ -29,6 +29,10 @@ BOARD_MS = 500
 BOARD_SHARE = 0.03
 """Most of the time that looking may take in a process: with thousands of open waits it is done less often."""
 
+LATE_MS, LATER_MS = 60_000, 4_000
+"""Where the partition is behind the wall clock by the first, the board is looked at later by the second: a wall calls
+stale what it shows then, and a backlog is worked off the sooner."""
+
 MAX_RELOADS = 5
 """Reloads in a row without one committed step before the partition is given up."""
 
@@ -230,7 +234,8 @@ class Runner:
         step.clock_ms = now
         if self._board is not None and now is not None:
             looked_ms = now if wall is None else wall
-            if looked_ms >= self._board_due_ms:
+            later_ms = LATER_MS if looked_ms - now > LATE_MS else 0
+            if looked_ms >= self._board_due_ms + later_ms:
                 looked_s = perf_counter()
                 step.board = self._board.changes(engine, now)
                 took_ms = (perf_counter() - looked_s) * 1000

@@ -198,6 +198,18 @@ def test_the_board_goes_out_with_a_step_at_most_twice_a_second() -> None:
     assert {b'["shop","s"]', b'["agent","s","A"]'} <= shown[3]
 
 
+def test_far_behind_the_board_goes_out_seldom_and_at_once_when_the_backlog_is_worked_off() -> None:
+    shown: list[set[bytes]] = []
+    runner = opened(Store(), board=Board())
+    runner.on_step = lambda step: shown.append(set(step.board))
+    now = at("10:05:00")
+    looks = [(61_000, 0), (62_000, 1_000), (65_400, 4_400), (65_600, 4_600), (0, 5_200)]  # behind, and when
+    for record, (behind_ms, ms) in zip(records_of(chat(*LINES)), looks, strict=True):
+        feed(runner, [record])
+        drive(runner.step(now + ms - behind_ms, wall=now + ms))
+    assert [bool(board) for board in shown] == [True, False, False, True, True]
+
+
 def test_a_step_that_was_lost_shows_a_new_board() -> None:
     shown: list[dict[bytes, bytes | None]] = []
     runner = opened(Store(), Fault.NONE, Fault.BEFORE, board=Board())
