@@ -46,6 +46,7 @@ from csstream.ledgers.kafka.output import (
     of_shops,
     plain,
 )
+from csstream.ledgers.kafka.produced import join_once
 from csstream.ledgers.kafka.requests import Found, find_topics, read_settings
 from csstream.ledgers.kafka.state import (
     META,
@@ -212,6 +213,7 @@ class KafkaLedger:
         return rows
 
     async def _start(self) -> AIOKafkaProducer:
+        join_once()
         producer = self._producer = AIOKafkaProducer(
             **self._connection.settings(self._name),
             transactional_id=self._name,
