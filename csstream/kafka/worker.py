@@ -35,7 +35,7 @@ from csstream.exporter import Exporter, Snapshots
 from csstream.kafka.app import topology
 from csstream.kafka.consumer import RecordList
 from csstream.kafka.health import readings, sights, unready
-from csstream.kafka.partition import FULL_RECORDS, GATHER_S, TRANSACTIONS, Counts, Partition
+from csstream.kafka.partition import GATHER_S, MOST_RECORDS, TRANSACTIONS, Counts, Partition
 from csstream.kafka.partitioner import misplaced
 from csstream.kafka.signoff import will as sign_off
 from csstream.kafka.topics import look, named, plan, refuse
@@ -47,7 +47,7 @@ from csstream.runner import BOARD_SHARE, Runner
 from csstream.settings import Settings
 
 SHOW_S = 1.0, 2.0
-"""How often figures are taken, at most, and while a partition has a backlog: what they show then is old anyhow."""
+"""How often figures are taken, at most, and while more is unread than a step takes: what they show then is old anyhow."""
 
 SHARES = 0.05, 0.03
 """Most of the time that this takes, and while a partition is loaded: that one is waited for."""
@@ -273,7 +273,7 @@ class Worker:
             self._update()
             took_s = time.monotonic() - began_s
             share = SHARES[any(partition.state == "loading" for partition in self.owned.values())]
-            least_s = SHOW_S[any(sum(p.lag().values()) > FULL_RECORDS for p in self.owned.values())]
+            least_s = SHOW_S[sum(sum(p.lag().values()) for p in self.owned.values()) > MOST_RECORDS]
             await asyncio.sleep(max(least_s - took_s, min(took_s / share - took_s, LATEST_S)))
 
     @property
