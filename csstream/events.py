@@ -36,7 +36,7 @@ Sender = Literal["customer", "human", "assist_bot", "bot", "auto", "template", "
 Kind = Literal["text", "image", "emoji", "shake", "card", "file", "voice", "video"]
 
 
-class Record(Struct, kw_only=True, tag_field="type", omit_defaults=True):
+class Record(Struct, kw_only=True, tag_field="type", omit_defaults=True, gc=False):
     """What all events share (SPEC 1). `ts` is epoch milliseconds once decoded. What goes without saying is not kept."""
 
     id: Id

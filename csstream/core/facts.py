@@ -1,6 +1,7 @@
 """What the core concludes (SPEC 7): the audit trail, of which every figure is a sum.
 
-Facts are plain records that encode themselves; the field order is the order in the JSON.
+Facts are plain records that encode themselves; the field order is the order in the JSON. Nothing in them leads back to
+them, so Python need not look for cycles there (`gc=False`).
 `rev` counts publications of one fact, from 1; replay always writes 1.
 """
 
@@ -10,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 
-class Leg(Struct):
+class Leg(Struct, gc=False):
     """One holder's part of a wait: `agent` null is the queue; `until` null while it is open."""
 
     agent: str | None
@@ -19,14 +20,14 @@ class Leg(Struct):
     outcome: str
 
 
-class Level(Struct):
+class Level(Struct, gc=False):
     """An alert level that an open wait passed, at `ts` (epoch ms)."""
 
     over_ms: int
     ts: int
 
 
-class Fact(Struct, kw_only=True, omit_defaults=True, tag_field="kind"):
+class Fact(Struct, kw_only=True, omit_defaults=True, tag_field="kind", gc=False):
     """What all facts carry (SPEC 7). `ts` is the instant the fact begins."""
 
     fact: str
@@ -105,7 +106,7 @@ class Flag(Fact, tag="flag", kw_only=True):
     since: int
 
 
-class Refund(Struct):
+class Refund(Struct, gc=False):
     """One refund; `fen` null where nobody said how much, and what was paid is not known."""
 
     ts: int

@@ -123,10 +123,12 @@ class Shop:
             customer.account = self.desk.account(name)
         if behind < 0:
             self.move_clock(ts)
+        waiting = len(customer.pending) > 0
         result = customer.accept(event, ts, self.seen.perhaps(name, event.id, ts, row.clock_ms))
         if result in (DUPLICATE, TOO_LATE):
             return result, behind
-        self._pending[name] = customer
+        if not waiting:
+            self._pending[name] = customer
         if type(event) is MESSAGE and result != CONFLICT and not event.internal:
             sender, agent = event.sender, event.agent
             messages = self._messages
