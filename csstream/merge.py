@@ -17,6 +17,7 @@ from operator import attrgetter
 from csstream.core.engine import Record
 
 _TIME = attrgetter("time_ms")
+_VALUE = attrgetter("value")
 _COMPACT = 4_096  # used records that lie before the next one, before they are let go
 
 
@@ -35,13 +36,13 @@ class _Queue:
         self.unread = False
 
     def add(self, records: Sequence[Record]) -> None:
-        times = list(accumulate(map(_TIME, records), max, initial=self.time))
-        sizes = accumulate(
-            (len(record.value) for record in records), initial=self.bytes[-1] if self.bytes else 0
-        )
+        times = list(map(_TIME, records))
+        if times[0] < self.time or times != sorted(times):  # most come in order, which is far quicker to see
+            times = list(accumulate(times, max, initial=self.time))[1:]
+        sizes = accumulate(map(len, map(_VALUE, records)), initial=self.bytes[-1] if self.bytes else 0)
         next(sizes)
         self.records += records
-        self.times += times[1:]
+        self.times += times
         self.bytes += sizes
         self.time = times[-1]
 
