@@ -272,6 +272,21 @@ def test_odd_names_of_shops_and_agents_come_through(exporter: Exporter) -> None:
     )
 
 
+def test_a_percent_sign_in_a_name_is_no_place_for_a_number() -> None:
+    counts = (1.0,) * 13 + (4.5,)
+    snapshot = Snapshot({"agent_response_seconds": [(("100%s", "50%"), counts)]}, frozenset())
+    found = samples(snapshot.text().decode())
+    assert found["csstream_agent_response_seconds_sum", (("agent", "50%"), ("shop", "100%s"))] == 4.5
+    assert len(found) == 15
+
+
+def test_more_series_than_leads_are_kept_for_are_all_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("csstream.exporter._Leads.MOST", 3)
+    readings: list[Reading] = [((f"shop{number}",), float(number)) for number in range(10)]
+    text = Snapshot({"day_waits": readings}, frozenset()).text().decode()
+    assert samples(text) == {("csstream_day_waits", (("shop", f"shop{n}"),)): float(n) for n in range(10)}
+
+
 def test_promtool_finds_nothing_to_complain_about(exporter: Exporter) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
