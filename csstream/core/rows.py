@@ -106,7 +106,7 @@ FAMILIES = (
     Family(
         "chapter",
         "shop, number of its first event",
-        "150 an event (simulated shop), at most 131,072 and an event",
+        "125 an event (simulated shop), at most 131,072 and an event",
         "2 x (wait_ttl + gap + horizon) after its newest event",
     ),
     Family("customer", "shop, customer", "360 (8 events and more)", "with the chapter of the last event"),
