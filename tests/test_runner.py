@@ -42,7 +42,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RuntimeError("a bug")
         return events.read(value)
 
-    monkeypatch.setattr(engine_module, "read", read)
+    monkeypatch.setattr(engine_module, "READ", read)
 
 
 @pytest.mark.usefixtures("faulty")

@@ -182,7 +182,8 @@ class Customer:
             if self.events or not all(type(event) is Order for event in pending):
                 told = self._first_book(self.account, pending, settled_ms) if simple else None
                 simple = told is not None
-        kept = [encode_event(event) for event in pending]
+        encode = encode_event
+        kept = [encode(event) for event in pending]
         self.fresh += len(kept)
         self.oldest = min(self.oldest, first[0])
         self.last = max(self.last, last)

@@ -15,7 +15,7 @@ from csstream.core.calendar import Calendar
 from csstream.core.conversation import NEVER, Rules
 from csstream.core.customer import DUPLICATE, LATE, TOO_LATE
 from csstream.core.facts import AnyFact
-from csstream.core.kinds import MESSAGE
+from csstream.core.kinds import MESSAGE, READ
 from csstream.core.metrics import LATE_S, Labels, observe
 from csstream.core.rows import (
     decode_agent,
@@ -31,7 +31,7 @@ from csstream.core.rows import (
     family_of,
 )
 from csstream.core.shop import Shop
-from csstream.events import MAX_BYTES, UNREADABLE, Event, Reject, check, decode, read
+from csstream.events import MAX_BYTES, UNREADABLE, Event, Reject, check, decode
 from csstream.policy import Policy
 
 FUTURE_MS: Final = 300_000
@@ -176,7 +176,7 @@ class Engine:
             if len(value) > MAX_BYTES:
                 found: Event | Reject = decode(value)
             else:
-                event = read(value)
+                event = READ(value)
                 if type(event) is MESSAGE and isinstance(event.ts, int) and isinstance(event.agent, str):
                     return event  # by far the most common record: nothing is left to check
                 found = check(event) or event

@@ -1,12 +1,12 @@
-"""The types that are asked for with every event, under names that cost nothing.
+"""What is asked for with every event, under names that cost nothing.
 
-Compiled code looks a class that is not compiled up by its name each time it names it; a constant it has at hand.
+Compiled code looks what is not compiled up by its name each time it names it; a constant it has at hand.
 """
 
 from typing import Final
 
 from csstream.core.facts import Wait
-from csstream.events import Complaint, Message, Order, Spam
+from csstream.events import Complaint, Message, Order, Spam, read
 
 COMPLAINT: Final = Complaint
 MESSAGE: Final = Message
@@ -14,3 +14,5 @@ ORDER_EVENT: Final = Order
 SPAM: Final = Spam
 
 WAIT: Final = Wait
+
+READ: Final = read
