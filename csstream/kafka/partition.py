@@ -43,6 +43,10 @@ TRANSACTIONS = 40
 STEP_S = 0.5
 """Work of one step; what takes longer is cut smaller the next time."""
 
+AIM = 0.9
+"""Where more is at hand than a step takes, the next one grows to this part of that: what is done once a customer and
+step, and the wait for the commit, are a smaller part of it."""
+
 TICK_S = 0.2
 """How often time passes where no records come."""
 
@@ -338,8 +342,9 @@ class Partition:
         worked_s = self.runner.worked_s
         if worked_s > STEP_S:
             self._limit = max(100, int(self._limit * STEP_S / worked_s))
-        elif worked_s < STEP_S / 2 and taken >= self._limit:
-            self._limit = min(MOST_RECORDS, self._limit * 2)
+        elif taken >= self._limit:
+            grown = self._limit * min(2.0, AIM * STEP_S / worked_s)
+            self._limit = min(MOST_RECORDS, max(self._limit, int(grown)))
 
     # ---- what is unread, and what time it is ----------------------------------------------------------------
 

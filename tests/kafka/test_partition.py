@@ -272,6 +272,15 @@ async def test_steps_grow_while_more_comes_in_than_they_take(monkeypatch: pytest
     assert limits[3] > limits[0], "or a backlog is worked off in steps that cost more than they must"
 
 
+async def test_steps_of_a_backlog_come_close_to_the_longest_that_they_may_take(stage: Stage) -> None:
+    """Doubled only, steps of 0.3 s would stay so: each customer of one shop is then looked at twice as often."""
+    partition = stage.partition
+    for took_s, limit in ((0.2, 10_000), (0.3, 15_000), (0.45, 15_000), (0.6, 12_500), (0.01, 20_000)):
+        partition.runner.worked_s = took_s
+        partition._measure(partition._limit, took_s)
+        assert partition._limit == limit
+
+
 async def test_while_enough_is_unread_steps_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STEP_RECORDS", 10)
     monkeypatch.setattr(module, "FILL_S", 5.0)
