@@ -49,9 +49,8 @@ class Change:
 
     __slots__ = ("event", "ts")
 
-    def __init__(self, ts: int, event: str) -> None:
-        self.ts = ts
-        self.event = event
+    ts: int
+    event: str
 
     def fields(self) -> tuple[Any, ...]:
         """What it is, as a number, and all that it says: `of_fields` makes the same of it."""
