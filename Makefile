@@ -1,11 +1,12 @@
 # csstream: make demo, make test. Everything is set up in .venv from the lock files.
 PYTHON ?= python3
 VENV := .venv
+COMPILED := build/compiled
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test tools check format bench peers live mutants kafka dashboards screenshots compiled pure lock clean
+.PHONY: help setup demo test tools check format bench peers contest live mutants kafka dashboards screenshots compiled pure lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,9 +56,18 @@ kafka: $(READY) ## a Kafka node to try things by hand (fetched once; needs Java 
 bench: $(READY) ## replay against DuckDB and a bare loop, as ratios
 	$(BIN)/python -m tests.bench.bench_replay $(ARGS)
 
-peers: $(READY) build/compiled ## the worker beside Faust, Quix, bytewax and Kafka Streams, on a real Kafka
+# As the image's Python, that of a distribution is optimized by profiles; one built at home often is not, and a sixth
+# slower, whoever runs on it. So all contenders run on the former, where csstream can be compiled for it.
+OPTIMIZED = import ensurepip, os, sys, sysconfig; \
+	sys.exit(sys.version_info < (3, 11) or not os.path.exists(sysconfig.get_path("include") + "/Python.h"))
+
+peers: ## the worker beside Faust, Quix, bytewax and Kafka Streams, on a real Kafka
+	@$(MAKE) contest VENV=build/peers COMPILED=build/peers/compiled \
+		PYTHON=$$(/usr/bin/python3 -c '$(OPTIMIZED)' 2>/dev/null && echo /usr/bin/python3 || echo $(PYTHON))
+
+contest: $(READY) $(COMPILED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
-	$(BIN)/python -m tests.bench.bench_worker --compiled build/compiled $(ARGS)
+	$(BIN)/python -m tests.bench.bench_worker --compiled $(COMPILED) $(ARGS)
 
 live: $(READY) ## how soon the worker tells, and how soon it is back after a kill, on a real Kafka
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
@@ -71,14 +81,16 @@ CORE := calendar changes conversation canon audit kinds rules scores scoreboard 
 	$(filter-out %/__init__ %/rows %/rulebook, $(patsubst csstream/core/%.py,%,$(wildcard csstream/core/floor/*.py))) \
 	orders/desk orders/quiet orders/terms
 
-compiled: pure build/compiled ## the core as machine code, beside its text (needs a C compiler); csstream.core.COMPILED says so
-	cp build/compiled/*__mypyc.*.so .
-	cd build/compiled && cp --parents $$(find csstream -name '*.so') ../..
+compiled: pure $(COMPILED) ## the core as machine code, beside its text (needs a C compiler); csstream.core.COMPILED says so
+	cp $(COMPILED)/*__mypyc.*.so .
+	cd $(COMPILED) && cp --parents $$(find csstream -name '*.so') $(CURDIR)
 
-build/compiled: $(READY) $(wildcard csstream/*.py csstream/core/*.py csstream/core/*/*.py)
+$(COMPILED): $(READY) $(wildcard csstream/*.py csstream/core/*.py csstream/core/*/*.py)
 	rm -rf $@
 	mkdir -p $@ && cp -R csstream $@ && find $@ -name '*.so' -delete
-	cd $@ && PYTHONPATH=. $(abspath $(BIN))/python -m mypyc $(CORE:%=csstream/core/%.py)
+	@# What one module has for another is nobody else's: such calls go straight, and may be compiled into each other.
+	cd $@ && PYTHONPATH=. CFLAGS="-fvisibility=hidden -fno-plt" $(abspath $(BIN))/python -m mypyc \
+		$(CORE:%=csstream/core/%.py)
 
 pure: ## the core as plain Python again
 	rm -f *__mypyc.*.so

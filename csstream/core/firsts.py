@@ -4,6 +4,7 @@ The scoreboard fills it while it counts a fact in today's figures: what counts h
 """
 
 from csstream.core.alert import Alert
+from csstream.core.facts import Wait
 
 
 class Firsts:
@@ -15,8 +16,10 @@ class Firsts:
         self.begun = 0
         self.ended: dict[str, int] = {}
         """Normal waits by outcome."""
-        self.legs: dict[tuple[str, str], int] = {}
-        """Legs of normal waits by agent (empty: the queue) and outcome."""
+        self.waits: list[Wait] = []
+        """These waits but for the void ones: some were never seen open, and have begun with this step."""
+        self.legs: dict[str | None, dict[str, int]] = {}
+        """Legs of normal waits by agent (None: the queue), and by outcome."""
         self.responses: dict[str | None, list[int]] = {}
         """By agent; None is the shop, as below."""
         self.first_responses: dict[str | None, list[int]] = {}
@@ -26,14 +29,18 @@ class Firsts:
         """Responses of the shop that `long_wait` leaves out, and first responses."""
         self.first_excluded = 0
 
-    def end(self, outcome: str) -> None:
+    def end(self, wait: Wait, outcome: str) -> None:
         """A normal wait has ended."""
         self.ended[outcome] = self.ended.get(outcome, 0) + 1
+        if outcome != "void":
+            self.waits.append(wait)
 
     def leg(self, agent: str | None, outcome: str) -> None:
         """A leg of a normal wait has ended."""
-        labels = agent or "", outcome
-        self.legs[labels] = self.legs.get(labels, 0) + 1
+        own = self.legs.get(agent)
+        if own is None:
+            own = self.legs[agent] = {}
+        own[outcome] = own.get(outcome, 0) + 1
 
     def respond(self, agent: str | None, ms: int) -> None:
         """A response took so long."""

@@ -52,8 +52,9 @@ def _breaches(firsts: Firsts) -> Counted:
 
 
 def _legs_ended(firsts: Firsts) -> Counted:
-    for labels, number in firsts.legs.items():
-        yield labels, [number]
+    for agent, outcomes in firsts.legs.items():
+        for outcome, number in outcomes.items():
+            yield (agent or "", outcome), [number]
 
 
 def _responses(firsts: Firsts) -> Counted:

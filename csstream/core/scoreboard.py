@@ -85,7 +85,7 @@ class Scoreboard:
         counts = wait.class_ == "normal"
         answered = outcome == "answered"
         if firsts is not None and counts:
-            firsts.end(outcome)
+            firsts.end(wait, outcome)
         if outcome == "void":
             if counts and until is not None:
                 self._row_at(until, None).void += sign

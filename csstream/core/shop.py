@@ -15,7 +15,7 @@ from hashlib import blake2b
 
 from csstream.core.calendar import Day
 from csstream.core.changes import Change as FloorChange
-from csstream.core.changes import View, instant, of_agent
+from csstream.core.changes import View, instant, of_agent, sort
 from csstream.core.chapters import Chapters, chapter_name
 from csstream.core.conversation import NEVER, Concluded, Rules
 from csstream.core.crew import Crew, known, version, without_repeats
@@ -29,10 +29,11 @@ from csstream.core.customer import (
     Customer,
     kept_for,
 )
+from csstream.core.facts import Wait
 from csstream.core.firsts import Firsts
 from csstream.core.floor import rows as floor_rows
 from csstream.core.floor.floor import Floor
-from csstream.core.kinds import MESSAGE, WAIT
+from csstream.core.kinds import MESSAGE
 from csstream.core.metrics import BY_NAME, FIRSTS, METRICS, Labels, Metric, day_figures
 from csstream.core.orders.desk import Desk
 from csstream.core.rows import (
@@ -230,7 +231,7 @@ class Shop:
         """Tell the floor what happened up to where dues are settled; what began or ended is published."""
         settled = self.row.settled_ms
         changes = self._changes
-        changes.sort(key=instant)
+        sort(changes)
         heard = bisect_right(changes, settled, key=instant)
         self.floor.play(changes[:heard])
         del changes[:heard]
@@ -401,7 +402,7 @@ class Shop:
         row = self.row
         row.place = self.chapters.place
         changes: Changes = {("shop", self.name): row}
-        firsts.begun = self._begun(published)
+        firsts.begun = self._begun(firsts.waits)
         for name, customer in self._touched.items():
             firsts.begun += self._counts_as_begun(customer)
             self._expect(customer)
@@ -435,16 +436,15 @@ class Shop:
         self._ended = []
         return published, changes
 
-    def _begun(self, published: Published) -> int:
+    def _begun(self, waits: list[Wait]) -> int:
         """How many of the waits that were concluded had not been counted as begun while they were open."""
         begun = 0
-        for fact in published.first_facts:
-            if type(fact) is WAIT and fact.class_ == "normal" and fact.outcome != "void":
-                customer = self._touched[fact.customer]
-                wait = fact.since, fact.evidence[0]
-                if customer.started != wait:
-                    begun += 1
-                    customer.started = max(customer.started, wait)
+        for wait in waits:
+            customer = self._touched[wait.customer]
+            start = wait.since, wait.evidence[0]
+            if customer.started != start:
+                begun += 1
+                customer.started = max(customer.started, start)
         return begun
 
     @staticmethod

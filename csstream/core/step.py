@@ -47,14 +47,13 @@ class _AlertEntry:
 
 
 class Published:
-    """What goes out, in order, and what was concluded for the first time."""
+    """What goes out, in order."""
 
-    __slots__ = ("alerts", "corrected", "facts", "first_alerts", "first_facts")
+    __slots__ = ("alerts", "corrected", "facts", "first_alerts")
 
     def __init__(self) -> None:
         self.facts: list[AnyFact] = []
         self.alerts: list[Alert] = []
-        self.first_facts: list[AnyFact] = []
         self.first_alerts: list[Alert] = []
         self.corrected: dict[str, int] = {}
 
@@ -126,8 +125,6 @@ class ShopStep:
                 entry.owner.revised(name, entry.rev + 1, fact.ts)
                 kind = type(fact).__name__.lower()
                 out.corrected[kind] = out.corrected.get(kind, 0) + 1
-            else:
-                out.first_facts.append(fact)
         out.facts = retracted + out.facts
         self._publish_alerts(out)
         firsts.alerts = out.first_alerts

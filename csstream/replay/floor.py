@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from csstream.core.changes import Change, decode, encode, instant
+from csstream.core.changes import Change, decode, encode, instant, sort
 from csstream.replay.crew import look_up
 
 CHUNK = 256
@@ -36,7 +36,7 @@ def lay_down(changes: Mapping[str, list[Change]], path: Path) -> dict[str, list[
     at = 0
     with path.open("wb") as file:
         for shop, own in changes.items():
-            own.sort(key=instant)
+            sort(own)
             chunks = found[shop] = []
             for start in range(0, len(own), CHUNK):
                 data = encode(own[start : start + CHUNK])
@@ -63,7 +63,7 @@ def in_order(chunks: Sequence[Chunk]) -> Iterator[list[Change]]:
         if after is not None and added < PORTION:
             continue
         look_up()
-        held.sort(key=instant)
+        sort(held)
         cut = len(held) if after is None else bisect_left(held, after.first_ms, key=instant)
         yield held[:cut]
         del held[:cut]

@@ -163,6 +163,7 @@ def main() -> None:
     parser.add_argument("--shape", default="", help="shapes whose name holds this")
     parser.add_argument("--compiled", type=Path, help="a folder with a csstream whose core is compiled")
     given = parser.parse_args()
+    print(f"Python {sys.version}")
     for shape in (shape for shape in SHAPES if given.shape in shape.name):
         with Node() as node:
             load.make(node.address, {"bench.facts": shape.partitions, TOPIC: shape.partitions})

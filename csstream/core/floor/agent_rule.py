@@ -48,9 +48,11 @@ class AgentRule:
     """The waits concerned."""
     summary: Callable[[Alert], dict[str, str]]
     """What happened, and what to do next, in Chinese and English."""
+    spell: str = ""
+    """The spell of his outside of which it never begins; empty: there is none."""
     gained: Callable[[Scene, Desk, OpenWait, int], int] = at_once
-    """While it does not stand: the first instant from one on at which it may begin because one customer more waits for
-    him; `NEVER` if none."""
+    """While it does not stand, and he is in its `spell`: the first instant from one on at which it may begin because
+    one customer more waits for him; `NEVER` if none."""
     crowded: Callable[[Scene, Desk, int], bool] = perhaps
     """While it does not stand: whether it may begin now that he has one guest more."""
     lessened: Callable[[Scene, Desk, int], bool] = perhaps

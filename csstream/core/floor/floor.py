@@ -45,7 +45,7 @@ class Floor:
         """The instant under way (epoch ms): what happened in it is known, and it is not judged yet."""
         self.agent_rules = [*rulebook.AGENT_RULES]
         self._dues = [rule.due for rule in self.agent_rules]
-        self._gained = [(rule.name, rule.gained) for rule in self.agent_rules]
+        self._by_spell: dict[str, list[AgentRule]] = {}
         self._on_agents = {rule.name: rule for rule in self.agent_rules}
         self._on_guests = [rule for rule in self.agent_rules if rule.crowded is not never]
         self._full = {rule.name for rule in self.agent_rules if rule.full}
@@ -97,9 +97,9 @@ class Floor:
                 if change.sent is not None:
                     self._sent(change.sent, t, event)
                 self._wait(customer, change.wait, event)
-                before = last_of.get(customer, last)
+                known = last_of.get(customer)
                 last_of[customer] = last
-                if last > before and now - before >= gap:
+                if known is not None and last > known and now - known >= gap:
                     self._return(customer, event)
             elif type(change) is View:
                 if change.sent is not None:
@@ -344,13 +344,20 @@ class Floor:
         for rule in self._on_waits:
             rule.moved(customer, wait)
 
+    def _rules_in(self, spell: str) -> list[AgentRule]:
+        """The rules that may begin on an agent in a spell."""
+        found = self._by_spell.get(spell)
+        if found is None:
+            found = self._by_spell[spell] = [x for x in self.agent_rules if x.spell in ("", spell)]
+        return found
+
     def _gain(self, desk: Desk, wait: OpenWait, event: str) -> None:
         """An agent gets a waiting customer: what that can bring about at once is judged, and what it may in time."""
         scene, now, standing = self.scene, self.now, desk.standing
         due = NEVER
-        for name, gained in self._gained:
-            if name not in standing:
-                begins = gained(scene, desk, wait, now)
+        for rule in self._rules_in(desk.spell):
+            if rule.name not in standing:
+                begins = rule.gained(scene, desk, wait, now)
                 if begins < due:
                     if begins <= now:  # also long ago: a mark may have given him back what he had then
                         self._stir(desk, event)
@@ -433,13 +440,16 @@ class Floor:
         for shop_rule in self.shop_rules:
             if shop_rule.age_ms == age_ms:
                 shop_rule.reached(customers)
-        rules = [rule for rule in self.agent_rules if rule.age_ms == age_ms]
         for customer in customers:
             wait = scene.waits[customer]
             if wait.holder is not None:
                 desk = scene.desks[wait.holder]
-                for rule in rules:
-                    if rule.name not in desk.standing and rule.gained(scene, desk, wait, now) <= now:
+                for rule in self._rules_in(desk.spell):
+                    if (
+                        rule.age_ms == age_ms
+                        and rule.name not in desk.standing
+                        and rule.gained(scene, desk, wait, now) <= now
+                    ):
                         self._stir(desk, "")
 
     def _judge_desks(self, t: int) -> None:

@@ -28,8 +28,6 @@ def _due(scene: Scene, desk: Desk, t: int) -> int:
 
 
 def _gained(scene: Scene, desk: Desk, wait: OpenWait, _t: int) -> int:
-    if desk.spell != "online":
-        return NEVER
     policy = scene.policy
     silent = max(desk.sent_ms, desk.spell_ms) + policy.idle_online_silent_ms
     return max(wait.leg_from + policy.idle_online_wait_ms, silent)
@@ -55,5 +53,5 @@ def _summary(alert: Alert) -> dict[str, str]:
 
 IDLE_ONLINE = AgentRule(
     "idle_online", "warning", "signed on, silent, and customers wait", _holds, _due, _value, _waits, _summary,
-    gained=_gained, crowded=never,
+    spell="online", gained=_gained, crowded=never,
 )  # fmt: skip

@@ -35,8 +35,6 @@ def _rule(name: str, severity: str, meaning: str, spell: str, zh: str, en: str) 
         return begins if begins > t else NEVER
 
     def gained(scene: Scene, desk: Desk, wait: OpenWait, _t: int) -> int:
-        if desk.spell != spell:
-            return NEVER
         return max(desk.spell_ms, wait.leg_from) + scene.policy.with_waits_over_ms
 
     def summary(alert: Alert) -> dict[str, str]:
@@ -56,6 +54,7 @@ def _rule(name: str, severity: str, meaning: str, spell: str, zh: str, en: str) 
         _value,
         _left,
         summary,
+        spell=spell,
         gained=gained,
         crowded=never,
         ends_by_word=False,
