@@ -20,7 +20,9 @@ from tests.kafka.certificates import openssl
 from tests.kafka.keeper import KafkaKeeper
 from tests.kafka.node import Node, NoKafkaError
 
-PARTITIONS = 24
+PARTITIONS = 32
+"""Of the topics of the keepers: no fewer than tests that ask for one."""
+
 _numbers = itertools.count()
 
 

@@ -228,6 +228,19 @@ async def test_a_row_too_large_for_its_topic_fails_the_whole_step(keeper: KafkaK
     assert keeper.published() == (["g"], [], 1)
 
 
+async def test_a_fact_that_cannot_be_written_fails_the_whole_step(keeper: KafkaKeeper) -> None:
+    owner = keeper.owner()
+    await owner.open()
+    broken = step("f", {b"a": b"1"})
+    broken.facts[-1].shop = "\ud800"  # half a character
+    with pytest.raises(UnicodeEncodeError):
+        await owner.commit(broken, {"cs.chat": 1})
+    assert await owner.open() == ({}, {})
+    assert keeper.published() == ([], [], 0)
+    await owner.commit(step("g", {b"a": b"1"}), {"cs.chat": 1})
+    assert keeper.published() == (["g"], [], 1)
+
+
 async def test_the_broker_s_own_refusal_of_a_record_fails_the_whole_step(
     keeper: KafkaKeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
