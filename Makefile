@@ -56,8 +56,8 @@ kafka: $(READY) ## a Kafka node to try things by hand (fetched once; needs Java 
 bench: $(READY) ## replay against DuckDB and a bare loop, as ratios
 	$(BIN)/python -m tests.bench.bench_replay $(ARGS)
 
-# As the image's Python, that of a distribution is optimized by profiles; one built at home often is not, and a sixth
-# slower, whoever runs on it. So all contenders run on the former, where csstream can be compiled for it.
+# As the image's Python, that of a distribution is optimized by profiles; one built at home often is not, and slower by a
+# tenth or more, whoever runs on it. So all contenders run on the former, where csstream can be compiled for it.
 OPTIMIZED = import ensurepip, os, sys, sysconfig; \
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(sysconfig.get_path("include") + "/Python.h"))
 
