@@ -9,8 +9,8 @@ last one done (`peers/work.py`), where csstream's last is done once it is commit
 measured warm, for a JIT's beginning says nothing: over the second half of the same records, and so its ratio is to
 csstream's own second half.
 
-Where the machine is a virtual one, its host may take away part of the CPU time that is wanted; the last column says how
-much of it meanwhile. Wall figures are lower by that, and figures of a CPU second are not.
+Where the machine is a virtual one, its host may take away part of the CPU time that is wanted; `taken` says how much of
+it meanwhile. Wall figures are lower by that, and figures of a CPU second are not.
 """
 
 import argparse
