@@ -20,7 +20,7 @@ from csstream.policy import Policy
 STEP_RECORDS = 5_000
 """Most records of one step, unless asked for more."""
 
-STEP_BYTES = 8 << 20
+STEP_BYTES = 24 << 20
 """Most bytes of the records of one step (a larger record makes a step of its own)."""
 
 BOARD_MS = 500

@@ -50,7 +50,7 @@ step, and the wait for the commit, are a smaller part of it."""
 TICK_S = 0.2
 """How often time passes where no records come."""
 
-MOST_RECORDS = 20_000
+MOST_RECORDS = 60_000
 """Most records of a step. What is kept of a customer is written once a step: a backlog is worked off in large ones."""
 
 LEARNT_RECORDS = 500
@@ -64,8 +64,11 @@ DUES = 5_000
 
 FULL_RECORDS = 2 * MOST_RECORDS
 FULL_S = 3.0
-FULL_BYTES = 16 << 20
+FULL_BYTES = 32 << 20
 """At hand of one topic, so many records, so much work or so many bytes are enough: it is read on at half."""
+
+AT_HAND_BYTES = 256 << 20
+"""Of one topic, so many bytes are enough for all partitions of a worker together: each has an equal part of them."""
 
 AGAIN_S = 2.0
 BROKEN_S = 30.0
@@ -124,6 +127,8 @@ class Partition:
         """Why it is not ready, in words; empty while it simply loads."""
         self.clock_ms: int | None = None
         self.gather_s = GATHER_S[1]
+        self.full_bytes = FULL_BYTES
+        """At hand of one topic, so many bytes are enough here."""
         self.applied = 0
         """Counts steps that took records, or found nothing left to take."""
         self._ledger = ledger
@@ -171,7 +176,7 @@ class Partition:
         merge = self.runner.merge
         if merge.at_hand() >= self._limit:
             self._filled.set()
-        if merge.at_hand(topic) > self._most() or merge.bytes_at_hand(topic) > FULL_BYTES:
+        if merge.at_hand(topic) > self._most() or merge.bytes_at_hand(topic) > self.full_bytes:
             self.full.add(topic)
             self._source.on_buffer_full(self._places[topic])
 
@@ -202,7 +207,7 @@ class Partition:
         """Read on where half is worked off."""
         for topic in tuple(self.full):
             merge = self.runner.merge
-            if merge.at_hand(topic) < self._most() / 2 and merge.bytes_at_hand(topic) < FULL_BYTES / 2:
+            if merge.at_hand(topic) < self._most() / 2 and merge.bytes_at_hand(topic) < self.full_bytes / 2:
                 self.full.discard(topic)
                 self._source.on_buffer_drop(self._places[topic])
 

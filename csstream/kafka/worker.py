@@ -35,7 +35,15 @@ from csstream.exporter import Exporter, Snapshots
 from csstream.kafka.app import topology
 from csstream.kafka.consumer import RecordList
 from csstream.kafka.health import readings, sights, unready
-from csstream.kafka.partition import GATHER_S, MOST_RECORDS, TRANSACTIONS, Counts, Partition
+from csstream.kafka.partition import (
+    AT_HAND_BYTES,
+    FULL_BYTES,
+    GATHER_S,
+    MOST_RECORDS,
+    TRANSACTIONS,
+    Counts,
+    Partition,
+)
 from csstream.kafka.partitioner import misplaced
 from csstream.kafka.signoff import will as sign_off
 from csstream.kafka.topics import look, named, plan, refuse
@@ -205,6 +213,7 @@ class Worker:
                 self.owned[number] = self._partition(number)
             partition = self.owned[number]
             partition.gather_s = min(max(GATHER_S[0], len(numbers) / TRANSACTIONS), GATHER_S[1])
+            partition.full_bytes = min(FULL_BYTES, AT_HAND_BYTES // len(numbers))
             partition.runner.board_share = BOARD_SHARE / len(numbers)
         self._joined = True
         self.exporter.tell()  # who we are in the group, should we die in the next second

@@ -2,12 +2,13 @@
 
 All contenders read the same topics in the same run. The peers do the simple work (one open wait a customer, a fact an
 answer), csstream the whole of its definitions, exactly once. Two shapes: many shops over 4 partitions, and one shop
-alone in one of 12. A rate of one machine says little; what counts is the ratio.
+alone in one of 12. A rate of one machine says little; what counts is the ratio. Each runs three times, by turns, and the
+median is told.
 
 Each contender times itself in its own process, wall and CPU: those in Python from their first record at hand to the
-last one done (`peers/work.py`), where csstream's last is done once it is committed (`timed_worker.py`). Kafka Streams is
-measured warm, for a JIT's beginning says nothing: over the second half of the same records, and so its ratio is to
-csstream's own second half.
+last one done (`peers/work.py`), where csstream's last is done once it is committed (`timed_worker.py`). Of Kafka Streams
+only the second half of the records is measured, for a JIT's beginning says nothing. How warm it is by then depends on
+their number: it gets faster up to a million and more, and csstream slower, whose state grows (`--records`).
 
 Where the machine is a virtual one, its host may take away part of the CPU time that is wanted; `taken` says how much of
 it meanwhile. Wall figures are lower by that, and figures of a CPU second are not.
@@ -21,10 +22,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 import orjson
 
@@ -48,12 +50,12 @@ class Shape:
     name: str
     shops: int
     partitions: int
-    records: int
+    records: int = 400_000
 
 
 SHAPES = (
-    Shape("64 shops over 4 partitions", 64, 4, 400_000),
-    Shape("one shop, one of 12 partitions", 1, 12, 400_000),
+    Shape("64 shops over 4 partitions", 64, 4),
+    Shape("one shop, one of 12 partitions", 1, 12),
 )
 
 
@@ -65,8 +67,6 @@ class Result:
     seconds: float
     cpu_seconds: float
     facts: int = 0
-    warm: "Result | None" = None
-    """Of the second half of the records alone, where the contender tells it."""
 
     @property
     def rate(self) -> float:
@@ -112,9 +112,7 @@ def _told(command: Sequence[str], folder: Path | None = None) -> Result:
     line = re.search(r'\{"records".*\}', run.stdout)
     if line is None:
         raise RuntimeError(f"{command[2:4]} ended without a result: {run.stdout[-500:]} {run.stderr[-1500:]}")
-    told = orjson.loads(line[0])
-    warm = told.pop("warm", None)
-    return Result(**told, warm=warm and Result(**warm))
+    return Result(**orjson.loads(line[0]))
 
 
 # ---- csstream -------------------------------------------------------------------------------------------------
@@ -150,7 +148,8 @@ def contenders(
     yield f"csstream, {here}", lambda: worker(node, shape, "cs.", None)
     yield "Faust, dictionary (nothing kept)", run("faust_items", few)
     yield "Faust, Table", run("faust_table", few // 4)
-    yield "Quix Streams, state and changelog", run("quix", few)
+    # All of them: its changelog is written with its checkpoints, each five seconds.
+    yield "Quix Streams, state and changelog", run("quix", shape.records)
     yield "bytewax, keyed state (nothing kept)", run("bytewax_flow", shape.records // 2)
     yield "raw aiokafka (nothing kept)", run("raw", shape.records)
     yield "Kafka Streams exactly_once_v2, 1 thread", lambda: _warm(node, shape)
@@ -161,31 +160,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--records", type=int, default=SHAPES[0].records)
     parser.add_argument("--few", type=int, default=100_000, help="records for the slow ones")
     parser.add_argument("--only", default="", help="contenders whose name holds this")
     parser.add_argument("--shape", default="", help="shapes whose name holds this")
     parser.add_argument("--compiled", type=Path, help="a folder with a csstream whose core is compiled")
+    parser.add_argument("--turns", type=int, default=3, help="runs of each; told is their median")
     given = parser.parse_args()
     print(f"Python {sys.version}")
-    for shape in (shape for shape in SHAPES if given.shape in shape.name):
-        with Node() as node:
-            load.make(node.address, {"bench.facts": shape.partitions, TOPIC: shape.partitions})
-            load.fill(node.address, TOPIC, shape.records, shape.shops, int(time.time() * 1000) - 3_600_000)
-            print(f"{shape.name}: {shape.records:,} records")
-            print(f"  {'':42} {'records/s':>10} {'per CPU s':>10} {'taken':>6}  the first is")
-            own: Result | None = None
-            for name, run in contenders(node.address, shape, given.few, given.compiled):
-                if given.only not in name:
-                    continue
-                before = _cpu_times()
-                result = run()
-                wanted, taken = (now - then for now, then in zip(_cpu_times(), before, strict=True))
-                own = own or result
-                print(
-                    f"  {name:42} {result.rate:>10,.0f} {result.cpu_rate:>10,.0f} {taken / wanted:>6.0%}"
-                    f"{_ratio(own, result)}",
-                    flush=True,
+    for shape in (replace(shape, records=given.records) for shape in SHAPES if given.shape in shape.name):
+        runs: dict[str, list[tuple[float, float, float]]] = {}
+        for turn in range(given.turns):
+            with Node() as node:  # a new one each time: it compacts for a while what was written before
+                load.make(node.address, {"bench.facts": shape.partitions, TOPIC: shape.partitions})
+                load.fill(
+                    node.address, TOPIC, shape.records, shape.shops, int(time.time() * 1000) - 3_600_000
                 )
+                for name, run in contenders(node.address, shape, given.few, given.compiled):
+                    if given.only not in name:
+                        continue
+                    before = _cpu_times()
+                    result = run()
+                    wanted, taken = (now - then for now, then in zip(_cpu_times(), before, strict=True))
+                    runs.setdefault(name, []).append((result.rate, result.cpu_rate, taken / wanted))
+                    print(f"  {turn + 1} {name}: {result.rate:,.0f}", file=sys.stderr)
+        print(f"{shape.name}: {shape.records:,} records")
+        print(f"  {'':42} {'records/s':>10} {'per CPU s':>10} {'taken':>6}  the first is")
+        _print(runs)
+
+
+def _print(runs: Mapping[str, Sequence[tuple[float, float, float]]]) -> None:
+    """The median of each column, and the first contender's rates by those of each other one."""
+    rows = {name: [median(column) for column in zip(*each, strict=True)] for name, each in runs.items()}
+    for number, (name, (rate, cpu_rate, taken)) in enumerate(rows.items()):
+        own_rate, own_cpu_rate, _ = next(iter(rows.values()))
+        ratios = f"  {own_rate / rate:5.2f} x  {own_cpu_rate / cpu_rate:5.2f} x per CPU s" if number else ""
+        print(f"  {name:42} {rate:>10,.0f} {cpu_rate:>10,.0f} {taken:>6.0%}{ratios}", flush=True)
 
 
 def _cpu_times() -> tuple[int, int]:
@@ -194,14 +204,6 @@ def _cpu_times() -> tuple[int, int]:
         int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     )
     return user + nice + system + irq + softirq + stolen, stolen
-
-
-def _ratio(own: Result, other: Result) -> str:
-    """The first one's rates by another one's, over the part of the records that both were measured on."""
-    if own is other:
-        return ""
-    like = own if other.warm or own.warm is None else own.warm
-    return f"  {like.rate / other.rate:5.2f} x  {like.cpu_rate / other.cpu_rate:5.2f} x per CPU s"
 
 
 if __name__ == "__main__":

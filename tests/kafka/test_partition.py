@@ -251,6 +251,17 @@ async def test_what_is_at_hand_is_bounded_and_read_on_at_half(
     assert stage.runner.merge.at_hand() == 0
 
 
+async def test_long_records_are_full_sooner(stage: Stage) -> None:
+    """Many partitions share what a worker may hold at hand: each has less, or a backlog of all ends it for want of memory."""
+    stage.source.tell(ORDERS, 0, 5)  # so that the chat has to wait
+    stage.partition.full_bytes = 10 * len(message(0, now_ms()).value)
+    stage.put(CHAT, *(message(n, now_ms()) for n in range(8)))
+    assert stage.source.full == []
+    stage.put(CHAT, *(message(n, now_ms()) for n in range(8, 16)))
+    assert stage.source.full == [CHAT]
+    await until(lambda: stage.source.resumed == [CHAT])
+
+
 async def test_steps_grow_while_more_comes_in_than_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STEP_RECORDS", 10)
     stage, limits = Stage(), []
@@ -275,7 +286,15 @@ async def test_steps_grow_while_more_comes_in_than_they_take(monkeypatch: pytest
 async def test_steps_of_a_backlog_come_close_to_the_longest_that_they_may_take(stage: Stage) -> None:
     """Doubled only, steps of 0.3 s would stay so: each customer of one shop is then looked at twice as often."""
     partition = stage.partition
-    for took_s, limit in ((0.2, 10_000), (0.3, 15_000), (0.45, 15_000), (0.6, 12_500), (0.01, 20_000)):
+    for took_s, limit in (
+        (0.2, 10_000),
+        (0.3, 15_000),
+        (0.45, 15_000),
+        (0.6, 12_500),
+        (0.01, 25_000),
+        (0.02, 50_000),
+        (0.04, 60_000),
+    ):
         partition.runner.worked_s = took_s
         partition._measure(partition._limit, took_s)
         assert partition._limit == limit

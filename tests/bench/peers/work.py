@@ -28,14 +28,13 @@ def _now() -> tuple[float, float]:
 
 
 class Timer:
-    """Wall and CPU seconds from the first record at hand to the last one done, and of the second half alone: warm."""
+    """Wall and CPU seconds from the first record at hand to the last one done."""
 
     def __init__(self, records: int) -> None:
         self.left = records
         self._records = records
         self._facts = 0
         self._began: tuple[float, float] | None = None
-        self._half: tuple[int, tuple[float, float]] | None = None
 
     def begin(self) -> None:
         """A record is at hand."""
@@ -46,23 +45,18 @@ class Timer:
         """So many records are done. After the last one the process prints its line and ends."""
         self.left -= records
         self._facts += facts
-        if self._half is None and self.left <= self._records // 2:
-            self._half = self.left, _now()
         if self.left > 0:
             return
         assert self._began is not None, "begin comes first"
-        assert self._half is not None
-        told = self._since(self._records, self._began) | {
+        seconds, cpu_seconds = (now - was for now, was in zip(_now(), self._began, strict=True))
+        told = {
+            "records": self._records - self.left,
             "facts": self._facts,
-            "warm": self._since(*self._half),
+            "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
         }
         os.write(1, orjson.dumps(told) + b"\n")  # Faust makes log lines of what is printed
         os._exit(0)
-
-    def _since(self, left: int, then: tuple[float, float]) -> dict[str, float]:
-        """What was done since so many were left, and in what time."""
-        seconds, cpu_seconds = (now - was for now, was in zip(_now(), then, strict=True))
-        return {"records": left - self.left, "seconds": seconds, "cpu_seconds": cpu_seconds}
 
 
 Waits = dict[str, int]
