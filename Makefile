@@ -67,6 +67,7 @@ peers: ## the worker beside Faust, Quix, bytewax and Kafka Streams, on a real Ka
 
 contest: $(READY) $(COMPILED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	cp -R csstream $(COMPILED) # what is not compiled may be newer
 	$(BIN)/python -m tests.bench.bench_worker --compiled $(COMPILED) $(ARGS)
 
 live: $(READY) ## how soon the worker tells, and how soon it is back after a kill, on a real Kafka

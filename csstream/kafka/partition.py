@@ -67,8 +67,8 @@ FULL_S = 3.0
 FULL_BYTES = 32 << 20
 """At hand of one topic, so many records, so much work or so many bytes are enough: it is read on at half."""
 
-AT_HAND_BYTES = 256 << 20
-"""Of one topic, so many bytes are enough for all partitions of a worker together: each has an equal part of them."""
+AT_HAND_BYTES = 192 << 20
+"""Where all partitions of a worker have so many at hand together, an equal part of them is enough for each topic of each."""
 
 AGAIN_S = 2.0
 BROKEN_S = 30.0
@@ -116,6 +116,7 @@ class Partition:
         source: Consumer,
         topics: Sequence[str],
         counts: Counts,
+        beside: "Mapping[int, Partition]",
         *,
         max_wait_s: float = 5.0,
         delay_ms: int = 0,
@@ -127,14 +128,13 @@ class Partition:
         """Why it is not ready, in words; empty while it simply loads."""
         self.clock_ms: int | None = None
         self.gather_s = GATHER_S[1]
-        self.full_bytes = FULL_BYTES
-        """At hand of one topic, so many bytes are enough here."""
         self.applied = 0
         """Counts steps that took records, or found nothing left to take."""
         self._ledger = ledger
         self._source = source
         self._places = {topic: TP(topic, number) for topic in topics}
         self._counts = counts
+        self._beside = beside  # all partitions of the worker, this one among them
         self._max_wait_s = max_wait_s
         self._delay_ms = delay_ms
         self._limit = STEP_RECORDS
@@ -176,7 +176,7 @@ class Partition:
         merge = self.runner.merge
         if merge.at_hand() >= self._limit:
             self._filled.set()
-        if merge.at_hand(topic) > self._most() or merge.bytes_at_hand(topic) > self.full_bytes:
+        if merge.at_hand(topic) > self._most() or merge.bytes_at_hand(topic) > self._most_bytes():
             self.full.add(topic)
             self._source.on_buffer_full(self._places[topic])
 
@@ -203,11 +203,22 @@ class Partition:
     def _most(self) -> float:
         return max(FULL_RECORDS, FULL_S * self._rate)
 
+    def _most_bytes(self) -> float:
+        together = sum(
+            partition.runner.merge.bytes_at_hand(topic)
+            for partition in self._beside.values()
+            for topic in partition._places
+        )
+        return FULL_BYTES if together < AT_HAND_BYTES else min(FULL_BYTES, AT_HAND_BYTES / len(self._beside))
+
     def _relieve(self) -> None:
         """Read on where half is worked off."""
         for topic in tuple(self.full):
             merge = self.runner.merge
-            if merge.at_hand(topic) < self._most() / 2 and merge.bytes_at_hand(topic) < self.full_bytes / 2:
+            if (
+                merge.at_hand(topic) < self._most() / 2
+                and merge.bytes_at_hand(topic) < self._most_bytes() / 2
+            ):
                 self.full.discard(topic)
                 self._source.on_buffer_drop(self._places[topic])
 

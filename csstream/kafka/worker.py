@@ -35,15 +35,7 @@ from csstream.exporter import Exporter, Snapshots
 from csstream.kafka.app import topology
 from csstream.kafka.consumer import RecordList
 from csstream.kafka.health import readings, sights, unready
-from csstream.kafka.partition import (
-    AT_HAND_BYTES,
-    FULL_BYTES,
-    GATHER_S,
-    MOST_RECORDS,
-    TRANSACTIONS,
-    Counts,
-    Partition,
-)
+from csstream.kafka.partition import GATHER_S, MOST_RECORDS, TRANSACTIONS, Counts, Partition
 from csstream.kafka.partitioner import misplaced
 from csstream.kafka.signoff import will as sign_off
 from csstream.kafka.topics import look, named, plan, refuse
@@ -213,7 +205,6 @@ class Worker:
                 self.owned[number] = self._partition(number)
             partition = self.owned[number]
             partition.gather_s = min(max(GATHER_S[0], len(numbers) / TRANSACTIONS), GATHER_S[1])
-            partition.full_bytes = min(FULL_BYTES, AT_HAND_BYTES // len(numbers))
             partition.runner.board_share = BOARD_SHARE / len(numbers)
         self._joined = True
         self.exporter.tell()  # who we are in the group, should we die in the next second
@@ -260,6 +251,7 @@ class Worker:
             self._source,
             self._inputs,
             self.counts,
+            self.owned,
             max_wait_s=self.settings.merge_max_wait_s,
             delay_ms=self._delay_ms,
         )

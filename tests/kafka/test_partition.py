@@ -61,13 +61,15 @@ class Stage:
         self.store, self.source, self.counts = Store(), Source(), Counts()
         ledger = Ledger(self.store)
         self.runner = Runner(load("handbook"), ledger, TOPICS, failed=self.counts.failed)
-        self.partition = Partition(
+        self.beside: dict[int, Partition] = {}
+        self.partition = self.beside[0] = Partition(
             0,
             self.runner,
             cast("Any", ledger),
             cast("Consumer", self.source),
             TOPICS,
             self.counts,
+            self.beside,
             **settings,
         )
         self.partition.gather_s = 0.01
@@ -251,13 +253,17 @@ async def test_what_is_at_hand_is_bounded_and_read_on_at_half(
     assert stage.runner.merge.at_hand() == 0
 
 
-async def test_long_records_are_full_sooner(stage: Stage) -> None:
-    """Many partitions share what a worker may hold at hand: each has less, or a backlog of all ends it for want of memory."""
+async def test_what_all_partitions_hold_is_bounded_together(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One alone may have much at hand; a backlog of all must not end the worker for want of memory."""
+    size = len(message(0, now_ms()).value)
+    monkeypatch.setattr(module, "AT_HAND_BYTES", 20 * size)
     stage.source.tell(ORDERS, 0, 5)  # so that the chat has to wait
-    stage.partition.full_bytes = 10 * len(message(0, now_ms()).value)
-    stage.put(CHAT, *(message(n, now_ms()) for n in range(8)))
+    stage.put(CHAT, *(message(n, now_ms()) for n in range(15)))
     assert stage.source.full == []
-    stage.put(CHAT, *(message(n, now_ms()) for n in range(8, 16)))
+    stage.beside[1] = stage.partition  # another one that holds as much
+    stage.put(CHAT, message(15, now_ms()))
     assert stage.source.full == [CHAT]
     await until(lambda: stage.source.resumed == [CHAT])
 
