@@ -154,7 +154,7 @@ class Partition:
         """When it was assigned."""
         self._ours: set[asyncio.Task[None]] = set()
         self._filled = asyncio.Event()
-        """A full step is at hand."""
+        """A full step is at hand, or as much as may be."""
         self._certain = asyncio.Event()
         self._certain.set()
         runner.on_step = self._heard
@@ -178,6 +178,7 @@ class Partition:
             self._filled.set()
         if merge.at_hand(topic) > self._most() or merge.bytes_at_hand(topic) > self._most_bytes():
             self.full.add(topic)
+            self._filled.set()
             self._source.on_buffer_full(self._places[topic])
 
     def _read_again(self, topic: str, error: GapError) -> None:

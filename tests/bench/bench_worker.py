@@ -160,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--records", type=int, default=SHAPES[0].records)
+    parser.add_argument("--records", type=int, default=SHAPES[0].records, help="records in the topic")
     parser.add_argument("--few", type=int, default=100_000, help="records for the slow ones")
     parser.add_argument("--only", default="", help="contenders whose name holds this")
     parser.add_argument("--shape", default="", help="shapes whose name holds this")

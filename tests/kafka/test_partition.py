@@ -321,6 +321,21 @@ async def test_while_enough_is_unread_steps_are_filled(monkeypatch: pytest.Monke
     assert stage.partition.applied < 10, "20 lists make few steps"
 
 
+async def test_no_step_is_filled_beyond_what_may_be_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many partitions have little each: a backlog of all would wait for records that nobody reads."""
+    monkeypatch.setattr(module, "STEP_RECORDS", 50)
+    monkeypatch.setattr(module, "FULL_RECORDS", 10)
+    monkeypatch.setattr(module, "FILL_S", 60.0)
+    stage = Stage()
+    await until(lambda: stage.source.sought)
+    for place, end in ((CHAT, 200), (ORDERS, 0), (AGENTS, 0)):
+        stage.source.tell(place, 0, end)
+    await asyncio.sleep(2 * stage.partition.gather_s)  # it waits for a full step by now
+    stage.put(CHAT, *(message(n, now_ms()) for n in range(11)))
+    await until(lambda: stage.runner.positions["cs.chat"] == 11)
+    await stage.partition.stop()
+
+
 async def test_at_its_end_a_partition_waits_for_nobody(stage: Stage) -> None:
     stage.source.tell(ORDERS, 0, 5)
     stage.put(CHAT, message(0, now_ms()))
