@@ -154,7 +154,7 @@ class _Replay:
         self.folder = folder
         self.crew = crew
         self._progress = progress
-        self._shown_at = 0.0
+        self._shown, self._shown_at = "", 0.0  # the last phase, and when
         self._began = time.monotonic()
         self._started = datetime.now(UTC)
         self.sources: list[Source] = []
@@ -175,8 +175,8 @@ class _Replay:
 
     def _show(self, phase: str, done: int, total: int | None, *, now: bool = False) -> None:
         at = time.monotonic()
-        if now or at - self._shown_at >= 0.1:
-            self._shown_at = at
+        if now or phase != self._shown or at - self._shown_at >= 0.1:
+            self._shown, self._shown_at = phase, at
             self._progress(Progress(phase, done, total, self.lines))
 
     # ---- read -------------------------------------------------------------------------------------------
@@ -329,7 +329,7 @@ class _Replay:
         names = [""] if len(job.policies) == 1 else _folder_names(job.policies)
         for name in names:
             (final / name).mkdir(exist_ok=True)
-        self._show("writing", 0, None, now=True)
+        self._show("writing", 0, None)
         pieces = self._last_pieces(accounts, [final / name for name in names], clocks)
         figures = {at: found for at, found in self.crew.work(pieces) if found is not None}
         letters = write_dead_letters(self.runs, final / names[0] / "dead_letters.jsonl")
